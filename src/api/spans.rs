@@ -1,0 +1,135 @@
+//! Operations on spans.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderName, StatusCode, header};
+use serde::Deserialize;
+
+use super::document::SPANS;
+use super::extract::{ClientPrefix, PathId, ValidJson, ValidQuery};
+use crate::app::AppState;
+use crate::error::ApiError;
+use crate::model::{ErrorMessage, Id, SpanBatchWrite, SpanPublic, SpanUpdate, SpanWrite};
+use crate::record::SpanRecord;
+use crate::store::{Caller, Change, Submission};
+
+/// Create span
+///
+/// Stores a span, or adds what is stated to the one that has this id. It is on disk and visible to every reader when
+/// the answer arrives.
+#[utoipa::path(
+    post, path = "/v1/private/spans", operation_id = "createSpan", tag = SPANS,
+    request_body = SpanWrite,
+    responses(
+        (status = 201, description = "Created", headers(("Location" = String, description = "Address of the span"))),
+        (status = 409, description = "The span exists with another parent, project or trace", body = ErrorMessage),
+        (status = "default", description = "Error", body = ErrorMessage),
+    )
+)]
+pub(super) async fn create_span(
+    State(state): State<AppState>,
+    caller: Caller,
+    ClientPrefix(prefix): ClientPrefix,
+    ValidJson(mut body): ValidJson<SpanWrite>,
+) -> Result<(StatusCode, [(HeaderName, String); 1]), ApiError> {
+    let span = SpanRecord::create(body.value, body.notes.remove(&0), || state.clock.fresh_id());
+    let id = version_7(span.id)?;
+    state.ingest.submit(Submission { caller, change: Change::Span(Box::new(span)) }).await?;
+    Ok((StatusCode::CREATED, [(header::LOCATION, format!("{prefix}/v1/private/spans/{id}"))]))
+}
+
+/// Create spans
+///
+/// Stores up to 1,000 spans, all of them or none. An id that exists already is added to, never refused.
+#[utoipa::path(
+    post, path = "/v1/private/spans/batch", operation_id = "createSpans", tag = SPANS,
+    request_body = SpanBatchWrite,
+    responses(
+        (status = 204, description = "No Content"),
+        (status = "default", description = "Error", body = ErrorMessage),
+    )
+)]
+pub(super) async fn create_spans(
+    State(state): State<AppState>,
+    caller: Caller,
+    ValidJson(mut body): ValidJson<SpanBatchWrite>,
+) -> Result<StatusCode, ApiError> {
+    let mut records = Vec::new();
+    for (index, span) in body.value.spans.into_iter().flat_map(|spans| spans.0).enumerate() {
+        let record = SpanRecord::create(span, body.notes.remove(&index), || state.clock.fresh_id());
+        version_7(record.id)?;
+        records.push(record);
+    }
+    state.ingest.submit(Submission { caller, change: Change::Spans(records) }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Update span by id
+///
+/// Changes what is stated. A span that does not exist yet is remembered, and completed when it is created.
+#[utoipa::path(
+    patch, path = "/v1/private/spans/{id}", operation_id = "updateSpan", tag = SPANS,
+    params(("id" = inline(Id), Path, description = "The span")),
+    request_body = SpanUpdate,
+    responses(
+        (status = 204, description = "No Content"),
+        (status = 404, description = "Not found: there is no project with the id that is stated", body = ErrorMessage),
+        (status = 409, description = "The span has another project, parent or trace", body = ErrorMessage),
+        (status = "default", description = "Error", body = ErrorMessage),
+    )
+)]
+pub(super) async fn update_span(
+    State(state): State<AppState>,
+    caller: Caller,
+    PathId(id): PathId,
+    ValidJson(mut body): ValidJson<SpanUpdate>,
+) -> Result<StatusCode, ApiError> {
+    let span = SpanRecord::update(version_7(id)?, body.value, body.notes.remove(&0));
+    state.ingest.submit(Submission { caller, change: Change::Span(Box::new(span)) }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Parameters of [`get_span_by_id`].
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct GetSpanQuery {
+    /// If true, references to attachments are returned as they are; if false, the attachments' content stands in their
+    /// place.
+    #[serde(default)]
+    #[param(default = false, required = false)]
+    #[expect(dead_code, reason = "read for its type; there are no attachments to put in yet")]
+    strip_attachments: bool,
+}
+
+/// Get span by id
+#[utoipa::path(
+    get, path = "/v1/private/spans/{id}", operation_id = "getSpanById", tag = SPANS,
+    params(("id" = inline(Id), Path, description = "The span"), GetSpanQuery),
+    responses(
+        (status = 200, description = "Span resource", body = SpanPublic),
+        (status = 404, description = "Not found", body = ErrorMessage),
+        (status = "default", description = "Error", body = ErrorMessage),
+    )
+)]
+pub(super) async fn get_span_by_id(
+    State(state): State<AppState>,
+    caller: Caller,
+    PathId(id): PathId,
+    ValidQuery(_query): ValidQuery<GetSpanQuery>,
+) -> Result<Json<SpanPublic>, ApiError> {
+    let span = state.store.span(&caller.workspace, id).await?;
+    let span = span.ok_or_else(|| ApiError::NotFound(format!("Span id: {id} not found")))?;
+    Ok(Json(span.into_public()))
+}
+
+/// The id, if it is one that spans have: it tells the time of the span, and storage is ordered by it.
+fn version_7(id: Id) -> Result<Id, ApiError> {
+    if id.is_v7() {
+        return Ok(id);
+    }
+    Err(ApiError::BadRequest {
+        message: "Invalid UUID for id".to_owned(),
+        details: Some("Span id must be a version 7 UUID".to_owned()),
+        violation: None,
+    })
+}

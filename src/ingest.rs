@@ -1,0 +1,265 @@
+//! Group commit: concurrent writes share a transaction, and each is answered after its commit.
+//!
+//! A bounded queue stands before one task. The task takes whatever queued up while the last commit ran, hands it to
+//! the store as one transaction, and answers everyone in it. There is no timer: a lone write commits at once, and the
+//! busier the server, the larger the groups. If a group fails for a reason of its own, its members are tried one by
+//! one, so that a failing one spoils only itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::store::{NotCommitted, Refusal, Store, StoreError, Submission};
+
+/// How much may wait, and how much goes into one commit.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct IngestLimits {
+    /// Spans that may wait to be stored; beyond it, writes are answered 429.
+    #[arg(long, env = "SPANDREL_QUEUE_ROWS_MAX", default_value_t = 100_000, value_name = "SPANS")]
+    pub queue_rows_max: usize,
+    /// Bytes of spans that may wait to be stored; beyond it, writes are answered 429.
+    #[arg(long, env = "SPANDREL_QUEUE_BYTES_MAX", default_value_t = 256 << 20, value_name = "BYTES")]
+    pub queue_bytes_max: usize,
+    /// Spans after which a commit takes no further request in.
+    #[arg(long, env = "SPANDREL_COMMIT_ROWS_MAX", default_value_t = 10_000, value_name = "SPANS")]
+    pub commit_rows_max: usize,
+    /// Bytes of spans after which a commit takes no further request in.
+    #[arg(long, env = "SPANDREL_COMMIT_BYTES_MAX", default_value_t = 32 << 20, value_name = "BYTES")]
+    pub commit_bytes_max: usize,
+}
+
+/// Why a write was not made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubmitError {
+    /// Too much waits already.
+    Full {
+        /// After how many seconds to try again.
+        seconds: u64,
+    },
+    /// The store cannot be written now.
+    Unavailable {
+        /// For people.
+        reason: &'static str,
+        /// After how many seconds to try again.
+        seconds: u64,
+    },
+    /// No more writes are taken.
+    ShuttingDown,
+    /// The store refused this one.
+    Refused(Refusal),
+    /// The store failed on this one; told in the log.
+    Failed,
+}
+
+/// How long the store is left alone after it could not be written.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What clients are told to wait while the store cannot be written: the SDK's own checks come every 10 s.
+const RETRY_SECONDS: u64 = 5;
+
+/// Rows a second assumed before any commit was timed. Chosen: slower than any disk seen.
+const ROWS_A_SECOND: u64 = 1_000;
+
+struct Waiting {
+    submission: Submission,
+    rows: usize,
+    bytes: usize,
+    reply: oneshot::Sender<Result<(), SubmitError>>,
+}
+
+/// What clients of the queue and its task both see.
+#[derive(Debug)]
+struct Shared {
+    limits: IngestLimits,
+    rows: AtomicUsize,
+    bytes: AtomicUsize,
+    rows_a_second: AtomicU64,
+    trouble: watch::Sender<Option<&'static str>>,
+}
+
+/// The way into the queue.
+#[derive(Debug, Clone)]
+pub struct Ingest {
+    queue: mpsc::UnboundedSender<Waiting>,
+    shared: Arc<Shared>,
+}
+
+impl Ingest {
+    /// Starts the task. It ends, with everything in the queue answered, once every [`Ingest`] is dropped.
+    #[must_use]
+    pub fn start(store: Arc<dyn Store>, limits: IngestLimits) -> (Self, JoinHandle<()>) {
+        // Unbounded as a channel: rows and bytes are counted, and bounded, before anything is sent.
+        let (queue, waiting) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            limits,
+            rows: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            rows_a_second: AtomicU64::new(ROWS_A_SECOND),
+            trouble: watch::Sender::new(None),
+        });
+        let task = tokio::spawn(run(store, waiting, Arc::clone(&shared)));
+        (Self { queue, shared }, task)
+    }
+
+    /// Has a submission stored; returns once it is durable and visible.
+    ///
+    /// # Errors
+    /// When it was not stored: nothing of it is kept then.
+    pub async fn submit(&self, submission: Submission) -> Result<(), SubmitError> {
+        if let Some(reason) = self.trouble() {
+            return Err(SubmitError::Unavailable { reason, seconds: RETRY_SECONDS });
+        }
+        let (rows, bytes) = (submission.rows(), submission.bytes());
+        if !self.shared.reserve(rows, bytes) {
+            return Err(SubmitError::Full { seconds: self.shared.seconds_to_wait() });
+        }
+        let (reply, answer) = oneshot::channel();
+        if self.queue.send(Waiting { submission, rows, bytes, reply }).is_err() {
+            self.shared.release(rows, bytes);
+            return Err(SubmitError::ShuttingDown);
+        }
+        answer.await.unwrap_or(Err(SubmitError::ShuttingDown))
+    }
+
+    /// Why nothing can be stored now, if so.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&'static str> {
+        *self.shared.trouble.borrow()
+    }
+}
+
+impl Shared {
+    /// Takes room in the queue. One submission larger than all of it is let in when the queue is empty.
+    fn reserve(&self, rows: usize, bytes: usize) -> bool {
+        let rows_before = self.rows.fetch_add(rows, Ordering::AcqRel);
+        let bytes_before = self.bytes.fetch_add(bytes, Ordering::AcqRel);
+        let fits =
+            rows_before + rows <= self.limits.queue_rows_max && bytes_before + bytes <= self.limits.queue_bytes_max;
+        if !fits && rows_before > 0 {
+            self.release(rows, bytes);
+            return false;
+        }
+        true
+    }
+
+    fn release(&self, rows: usize, bytes: usize) {
+        self.rows.fetch_sub(rows, Ordering::AcqRel);
+        self.bytes.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
+    /// When what waits now will have been stored, by the pace of the last commits.
+    fn seconds_to_wait(&self) -> u64 {
+        let rows = u64::try_from(self.rows.load(Ordering::Acquire)).unwrap_or(u64::MAX);
+        let pace = self.rows_a_second.load(Ordering::Acquire).max(1);
+        rows.div_ceil(pace).clamp(1, 60)
+    }
+
+    fn timed(&self, rows: usize, took: Duration) {
+        let rows = u64::try_from(rows).unwrap_or(u64::MAX);
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
+        let pace = rows.saturating_mul(1_000_000) / micros;
+        let before = self.rows_a_second.load(Ordering::Acquire);
+        self.rows_a_second.store((before * 7 + pace) / 8, Ordering::Release);
+    }
+
+    fn set_trouble(&self, trouble: Option<&'static str>) {
+        let changed = self.trouble.send_if_modified(|known| {
+            let changed = *known != trouble;
+            *known = trouble;
+            changed
+        });
+        match trouble {
+            Some(reason) if changed => tracing::error!(reason, "the database cannot be written; writes are put off"),
+            None if changed => tracing::info!("the database can be written again"),
+            _ => {}
+        }
+    }
+}
+
+async fn run(store: Arc<dyn Store>, mut waiting: mpsc::UnboundedReceiver<Waiting>, shared: Arc<Shared>) {
+    loop {
+        // While the store cannot be written, it is asked now and then whether it can be again.
+        let next = if shared.trouble.borrow().is_some() {
+            tokio::select! {
+                next = waiting.recv() => next,
+                () = tokio::time::sleep(RETRY) => {
+                    if store.check_writable().await.is_ok() {
+                        shared.set_trouble(None);
+                    }
+                    continue;
+                }
+            }
+        } else {
+            waiting.recv().await
+        };
+        let Some(first) = next else { return };
+        let group = gather(first, &mut waiting, shared.limits);
+        commit(&*store, group, &shared).await;
+    }
+}
+
+/// The first of the queue and what else fits into one commit.
+fn gather(first: Waiting, waiting: &mut mpsc::UnboundedReceiver<Waiting>, limits: IngestLimits) -> Vec<Waiting> {
+    let (mut rows, mut bytes) = (first.rows, first.bytes);
+    let mut group = vec![first];
+    while rows < limits.commit_rows_max
+        && bytes < limits.commit_bytes_max
+        && let Ok(next) = waiting.try_recv()
+    {
+        rows += next.rows;
+        bytes += next.bytes;
+        group.push(next);
+    }
+    group
+}
+
+async fn commit(store: &dyn Store, group: Vec<Waiting>, shared: &Shared) {
+    let begun = Instant::now();
+    let (rows, bytes) = group.iter().fold((0, 0), |sum, waiting| (sum.0 + waiting.rows, sum.1 + waiting.bytes));
+    let mut replies = Vec::with_capacity(group.len());
+    let mut submissions = Vec::with_capacity(group.len());
+    for Waiting { submission, reply, .. } in group {
+        submissions.push(submission);
+        replies.push(reply);
+    }
+    let answers = match store.commit(submissions).await {
+        Ok(outcomes) => outcomes.into_iter().map(|outcome| outcome.map_err(SubmitError::Refused)).collect(),
+        Err(NotCommitted { error, submissions })
+            if submissions.len() > 1 && !matches!(error, StoreError::Unavailable { .. }) =>
+        {
+            tracing::warn!(%error, group = submissions.len(), "a group could not be stored; trying its members");
+            let mut answers = Vec::with_capacity(submissions.len());
+            for submission in submissions {
+                answers.push(match store.commit(vec![submission]).await {
+                    Ok(mut outcomes) => outcomes.pop().unwrap_or(Ok(())).map_err(SubmitError::Refused),
+                    Err(NotCommitted { error, .. }) => Err(failed(&error, shared)),
+                });
+            }
+            answers
+        }
+        Err(NotCommitted { error, .. }) => vec![Err(failed(&error, shared)); replies.len()],
+    };
+    shared.timed(rows, begun.elapsed());
+    shared.release(rows, bytes);
+    for (reply, answer) in replies.into_iter().zip(answers) {
+        // A client that has left is no reason to stop.
+        let _ = reply.send(answer);
+    }
+}
+
+fn failed(error: &StoreError, shared: &Shared) -> SubmitError {
+    match error {
+        StoreError::Unavailable { reason, .. } => {
+            shared.set_trouble(Some(reason));
+            SubmitError::Unavailable { reason, seconds: RETRY_SECONDS }
+        }
+        StoreError::Corrupt { .. } | StoreError::Other(_) => {
+            tracing::error!(%error, "a write could not be stored");
+            SubmitError::Failed
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Exact decimal numbers.
+
+use std::borrow::Cow;
+use std::str::FromStr;
+
+use bigdecimal::BigDecimal;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
+use validator::{Validate, ValidationErrors};
+
+use super::validation::broken;
+
+/// A decimal number, kept digit for digit and written in its shortest plain form (`0.00000025`, never `2.5E-7`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decimal(Box<str>);
+
+impl Decimal {
+    /// Digits after the point that are kept; more are cut off. Chosen: more than any double needs.
+    const FRACTION_DIGITS_MAX: i64 = 400;
+
+    const EXPECTED: &'static str = "a number of a magnitude below 1.8e308";
+
+    /// The nearest double: for filters, sorting and sums.
+    #[must_use]
+    pub fn to_f64(&self) -> f64 {
+        self.0.parse().unwrap_or_default()
+    }
+
+    /// The shortest plain text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is below zero.
+    #[must_use]
+    pub fn is_negative(&self) -> bool {
+        self.0.starts_with('-')
+    }
+
+    /// Whether it is zero, however it was written.
+    #[must_use]
+    pub fn is_zero(&self) -> bool {
+        &*self.0 == "0"
+    }
+}
+
+impl FromStr for Decimal {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // The exponent is bounded before a plain form is made of it: 1e999999999 has a gigabyte of digits.
+        let nearest: f64 = text.parse().map_err(|_| Self::EXPECTED)?;
+        if !nearest.is_finite() {
+            return Err(Self::EXPECTED);
+        }
+        if nearest == 0.0 {
+            return Ok(Self("0".into()));
+        }
+        let exact = BigDecimal::from_str(text).map_err(|_| Self::EXPECTED)?;
+        let (_, scale) = exact.as_bigint_and_exponent();
+        let exact = if scale > Self::FRACTION_DIGITS_MAX {
+            exact.with_scale_round(Self::FRACTION_DIGITS_MAX, bigdecimal::RoundingMode::Down)
+        } else {
+            exact
+        };
+        Ok(Self(exact.normalized().to_plain_string().into_boxed_str()))
+    }
+}
+
+impl Serialize for Decimal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RawValue::from_string(self.0.to_string()).map_err(serde::ser::Error::custom)?.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Decimal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        if raw.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+            return raw
+                .parse()
+                .map_err(|expected| D::Error::custom(format!("invalid value: {raw}, expected {expected}")));
+        }
+        Err(D::Error::custom(format!("invalid type: {}, expected a number", kind_of(raw))))
+    }
+}
+
+fn kind_of(raw: &str) -> Cow<'_, str> {
+    match raw.as_bytes().first() {
+        Some(b'"') => Cow::Owned(format!("string {raw}")),
+        Some(b'{') => Cow::Borrowed("object"),
+        Some(b'[') => Cow::Borrowed("array"),
+        Some(b't' | b'f') => Cow::Owned(format!("boolean `{raw}`")),
+        _ => Cow::Borrowed(raw),
+    }
+}
+
+impl PartialSchema for Decimal {
+    /// A number without format: `double` would promise less.
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::Number).into()
+    }
+}
+
+impl ToSchema for Decimal {}
+
+/// An amount of money: a [`Decimal`] that is not negative.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Cost(pub Decimal);
+
+impl Validate for Cost {
+    fn validate(&self) -> Result<(), ValidationErrors> {
+        if self.0.is_negative() { Err(broken("range", "must be greater than or equal to 0.0")) } else { Ok(()) }
+    }
+}
+
+impl PartialSchema for Cost {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0.0)).into()
+    }
+}
+
+impl ToSchema for Cost {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shortest_plain_form_is_exact() {
+        for (text, wanted) in [
+            ("0", "0"),
+            ("-0.0", "0"),
+            ("0E-9", "0"),
+            ("1.50", "1.5"),
+            ("1e2", "100"),
+            ("2.50000E-7", "0.00000025"),
+            ("0.1234567890123456789012345678901234567890", "0.123456789012345678901234567890123456789"),
+            ("100000000000000000000000000001", "100000000000000000000000000001"),
+            ("1e-500", "0"),
+        ] {
+            assert_eq!(text.parse::<Decimal>().expect(text).as_str(), wanted, "{text}");
+        }
+        assert!("1e309".parse::<Decimal>().is_err() && "1e999999999".parse::<Decimal>().is_err());
+        assert_eq!("1e-350".parse::<Decimal>().expect("small").as_str(), "0");
+    }
+}

@@ -1,0 +1,92 @@
+//! Limits that the published contract leaves open and a server must have all the same.
+
+use clap::Args;
+
+use super::{ProjectName, SpanBatchWrite, SpanUpdate, SpanWrite, Tags, Violation};
+
+/// How long texts may be. Generous: they keep a runaway client from filling the store, nothing more.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct TextLimits {
+    /// Longest name, model, provider or environment key of a span, in characters.
+    #[arg(long, env = "SPANDREL_NAME_CHARS_MAX", default_value_t = 20_000, value_name = "CHARACTERS")]
+    pub name_chars_max: usize,
+    /// Longest project name, in characters.
+    #[arg(long, env = "SPANDREL_PROJECT_NAME_CHARS_MAX", default_value_t = 1_000, value_name = "CHARACTERS")]
+    pub project_name_chars_max: usize,
+    /// Most tags of one span when it is created; the contract limits updates to 50.
+    #[arg(long, env = "SPANDREL_TAGS_MAX", default_value_t = 1_000, value_name = "TAGS")]
+    pub tags_max: usize,
+    /// Longest tag of a span when it is created, in characters; the contract limits updates to 100.
+    #[arg(long, env = "SPANDREL_TAG_CHARS_MAX", default_value_t = 1_000, value_name = "CHARACTERS")]
+    pub tag_chars_max: usize,
+}
+
+/// A body whose texts are held to [`TextLimits`].
+pub trait Limited {
+    /// Adds what is too long to `found`; `pointer` and `path` tell where this value stands.
+    fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>);
+}
+
+struct Check<'a> {
+    pointer: &'a str,
+    path: &'a str,
+    found: &'a mut Vec<Violation>,
+}
+
+impl Check<'_> {
+    fn text(&mut self, name: &str, original: &str, text: Option<&str>, chars_max: usize) {
+        // Bytes are never fewer than characters: most texts are not counted.
+        if text.is_some_and(|text| text.len() > chars_max && text.chars().count() > chars_max) {
+            self.add(name, original, &format!("cannot exceed {chars_max} characters"));
+        }
+    }
+
+    fn tags(&mut self, tags: Option<&Tags>, limits: &TextLimits) {
+        let Some(tags) = tags else { return };
+        if tags.iter().count() > limits.tags_max {
+            self.add("tags", "tags", &format!("Cannot have more than {} tags", limits.tags_max));
+        }
+        for (index, tag) in tags.iter().enumerate() {
+            let name = format!("tags/{index}");
+            self.text(&name, &format!("tags[].{}", super::ITEM), Some(tag), limits.tag_chars_max);
+        }
+    }
+
+    fn add(&mut self, name: &str, original: &str, message: &str) {
+        let dot = if self.path.is_empty() { "" } else { "." };
+        let (pointer, path) = (format!("{}/{name}", self.pointer), format!("{}{dot}{original}", self.path));
+        self.found.push(Violation::new(&pointer, &path, message));
+    }
+}
+
+impl Limited for SpanWrite {
+    fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {
+        let mut check = Check { pointer, path, found };
+        let project_name = self.project_name.as_ref().map(ProjectName::trimmed);
+        check.text("project_name", "projectName", project_name, limits.project_name_chars_max);
+        check.text("name", "name", self.name.as_deref(), limits.name_chars_max);
+        check.text("model", "model", self.model.as_deref(), limits.name_chars_max);
+        check.text("provider", "provider", self.provider.as_deref(), limits.name_chars_max);
+        check.tags(self.tags.as_ref(), limits);
+    }
+}
+
+impl Limited for SpanBatchWrite {
+    fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {
+        let dot = if path.is_empty() { "" } else { "." };
+        for (index, span) in self.spans.iter().flat_map(|spans| &spans.0).enumerate() {
+            span.over_limits(limits, &format!("{pointer}/spans/{index}"), &format!("{path}{dot}spans[{index}]"), found);
+        }
+    }
+}
+
+impl Limited for SpanUpdate {
+    fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {
+        let mut check = Check { pointer, path, found };
+        let project_name = self.project_name.as_ref().map(ProjectName::trimmed);
+        check.text("project_name", "projectName", project_name, limits.project_name_chars_max);
+        check.text("name", "name", self.name.as_deref(), limits.name_chars_max);
+        check.text("model", "model", self.model.as_deref(), limits.name_chars_max);
+        check.text("provider", "provider", self.provider.as_deref(), limits.name_chars_max);
+    }
+}

@@ -1,0 +1,12 @@
+//! Sparse records and the rows they merge into.
+//!
+//! A write is a set of stated members; a row is what all writes of one id amount to. [`merge`] is the only place that
+//! knows how the one changes the other, for every kind of entity and every store.
+
+mod fields;
+mod merge;
+mod span;
+
+pub use fields::{FieldSet, Fields};
+pub use merge::{DAY_NANOS, Lane, Lanes, Owner, Record, Row, TagEdits, merge};
+pub use span::{Conflict, Metadata, ProjectRef, SpanField, SpanFields, SpanRecord, StoredSpan, conflict};

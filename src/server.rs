@@ -1,0 +1,90 @@
+//! Connections: taken, bounded, and let go of in good order.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use clap::Args;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use crate::api;
+
+/// How many connections there may be, and how long they may be idle.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct ConnectionLimits {
+    /// Connections at once; further ones wait in the operating system's queue.
+    #[arg(long, env = "SPANDREL_CONNECTIONS_MAX", default_value_t = 10_000, value_name = "CONNECTIONS")]
+    pub connections_max: usize,
+    /// How long a connection may wait for its next request, or take to send a request's head. SDKs reuse connections
+    /// that were idle for 10 s.
+    #[arg(long, env = "SPANDREL_IDLE_SECONDS_MAX", default_value_t = 90, value_name = "SECONDS")]
+    pub idle_seconds_max: u64,
+}
+
+/// Pause after the system could not give a connection, such as for want of file descriptors.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Serves `router` on `listener` until `shutdown`, then waits up to `grace` for requests that have begun.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: ConnectionLimits,
+    shutdown: CancellationToken,
+    grace: Duration,
+) {
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(limits.idle_seconds_max))
+        // Some generated clients look headers up by their usual spelling.
+        .title_case_headers(true);
+    let room = Arc::new(Semaphore::new(limits.connections_max));
+    let graceful = GracefulShutdown::new();
+    loop {
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { break };
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_RETRY).await;
+                    continue;
+                }
+            },
+            () = shutdown.cancelled() => break,
+        };
+        // An answer of a few bytes should not wait for more.
+        let _ = stream.set_nodelay(true);
+        let router = router.clone();
+        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+            let router = router.clone();
+            async move { Ok::<_, Infallible>(answer(router, request).await) }
+        });
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended early");
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    drop(router);
+    if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
+        tracing::warn!(seconds = grace.as_secs(), "some requests did not end in time");
+    }
+}
+
+async fn answer(router: Router, request: hyper::Request<Incoming>) -> axum::response::Response {
+    match router.oneshot(api::rewrite(request.map(Body::new))).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}

@@ -1,0 +1,136 @@
+//! Reading a row's columns, whichever driver brought them.
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::StoreError;
+use crate::model::{Cost, Id, Payload, Source, SpanType};
+use crate::record::{FieldSet, Lanes, Metadata, Owner, Row, SpanFields};
+use crate::scan::MetadataNotes;
+
+/// The columns of one row, by position.
+pub(super) trait Cells {
+    fn integer(&self, at: usize) -> Result<Option<i64>, StoreError>;
+    fn real(&self, at: usize) -> Result<Option<f64>, StoreError>;
+    fn text(&self, at: usize) -> Result<Option<String>, StoreError>;
+    fn bytes(&self, at: usize) -> Result<Option<Vec<u8>>, StoreError>;
+}
+
+/// The columns of a span, in the order in which [`read_span`] takes them; `s` is the span, `p` its payloads.
+pub(super) const SPAN_COLUMNS: &str = "s.project, s.trace_id, s.parent_span_id, s.name, s.type, s.start_time, \
+     s.end_time, s.model, s.provider, s.tags, s.usage, s.error_info, s.cost, s.ttft, s.source, s.environment, \
+     s.created_at, s.created_by, s.last_updated_at, s.last_updated_by, s.newest_stamp, s.newest_ended, s.updated, \
+     s.others, s.tag_edits, p.input, p.output, p.metadata, p.metadata_model, p.metadata_has_provider";
+
+/// How many columns [`SPAN_COLUMNS`] names.
+pub(super) const SPAN_COLUMNS_COUNT: usize = 30;
+
+/// Reads a span from columns as [`SPAN_COLUMNS`] lists them, the first at position `at`.
+pub(super) fn read_span(cells: &impl Cells, at: usize) -> Result<Row<SpanFields>, StoreError> {
+    let metadata = match raw(cells, at + 27, "metadata")? {
+        Some(raw) => Some(Metadata {
+            raw,
+            notes: MetadataNotes {
+                model: cells.text(at + 28)?,
+                has_provider: cells.integer(at + 29)?.unwrap_or_default() != 0,
+            },
+        }),
+        None => None,
+    };
+    let fields = SpanFields {
+        project: cells.integer(at)?,
+        trace_id: id(cells, at + 1, "trace_id")?,
+        parent_span_id: id(cells, at + 2, "parent_span_id")?,
+        name: cells.text(at + 3)?,
+        span_type: code(cells, at + 4, "type", SpanType::from_code)?,
+        start_time: cells.integer(at + 5)?,
+        end_time: cells.integer(at + 6)?,
+        input: raw(cells, at + 25, "input")?,
+        output: raw(cells, at + 26, "output")?,
+        metadata,
+        model: cells.text(at + 7)?,
+        provider: cells.text(at + 8)?,
+        tags: json(cells, at + 9, "tags")?,
+        usage: json(cells, at + 10, "usage")?,
+        error_info: json(cells, at + 11, "error_info")?,
+        total_estimated_cost: match cells.text(at + 12)? {
+            Some(text) => Some(Cost(text.parse().map_err(|_| corrupt("cost"))?)),
+            None => None,
+        },
+        ttft: cells.real(at + 13)?,
+        source: code(cells, at + 14, "source", Source::from_code)?,
+        environment: cells.text(at + 15)?,
+    };
+    let newest = cells.integer(at + 20)?;
+    let ended = cells.integer(at + 21)?.unwrap_or_default() != 0;
+    let updated = cells.integer(at + 22)?.unwrap_or_default();
+    let others: Option<Vec<(u8, i64, bool)>> = json(cells, at + 23, "others")?;
+    Ok(Row {
+        fields,
+        lanes: Lanes {
+            newest: newest.map(|stamp| Owner { stamp, ended }),
+            updated: FieldSet(u32::try_from(updated).map_err(|_| corrupt("updated"))?),
+            others: others
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(field, stamp, ended)| (field, Owner { stamp, ended }))
+                .collect(),
+            tag_edits: json(cells, at + 24, "tag_edits")?,
+        },
+        created_at: cells.integer(at + 16)?.ok_or(corrupt("created_at"))?,
+        created_by: Arc::from(cells.text(at + 17)?.unwrap_or_default()),
+        last_updated_at: cells.integer(at + 18)?.ok_or(corrupt("last_updated_at"))?,
+        last_updated_by: Arc::from(cells.text(at + 19)?.unwrap_or_default()),
+        changed: FieldSet::EMPTY,
+        touched: false,
+    })
+}
+
+/// The stored form of what [`read_span`] reads as `lanes.others`.
+pub(super) fn others_text(lanes: &Lanes) -> Option<String> {
+    if lanes.others.is_empty() {
+        return None;
+    }
+    let list: Vec<_> = lanes.others.iter().map(|(field, owner)| (field, owner.stamp, owner.ended)).collect();
+    serde_json::to_string(&list).ok()
+}
+
+/// The stored form of what [`read_span`] reads as `lanes.tag_edits`.
+pub(super) fn tag_edits_text(lanes: &Lanes) -> Option<String> {
+    serde_json::to_string(lanes.tag_edits.as_ref()?).ok()
+}
+
+/// An id of 16 bytes.
+pub(super) fn id(cells: &impl Cells, at: usize, column: &'static str) -> Result<Option<Id>, StoreError> {
+    let Some(bytes) = cells.bytes(at)? else { return Ok(None) };
+    let bytes: [u8; 16] = bytes.try_into().map_err(|_| corrupt(column))?;
+    Ok(Some(Id(uuid::Uuid::from_bytes(bytes))))
+}
+
+fn raw(cells: &impl Cells, at: usize, column: &'static str) -> Result<Option<Payload>, StoreError> {
+    let Some(text) = cells.text(at)? else { return Ok(None) };
+    RawValue::from_string(text).map(Some).map_err(|_| corrupt(column))
+}
+
+fn json<T: DeserializeOwned>(cells: &impl Cells, at: usize, column: &'static str) -> Result<Option<T>, StoreError> {
+    let Some(text) = cells.text(at)? else { return Ok(None) };
+    serde_json::from_str(&text).map(Some).map_err(|_| corrupt(column))
+}
+
+fn code<T>(
+    cells: &impl Cells,
+    at: usize,
+    column: &'static str,
+    from_code: fn(i64) -> Option<T>,
+) -> Result<Option<T>, StoreError> {
+    match cells.integer(at)?.unwrap_or_default() {
+        0 => Ok(None),
+        code => from_code(code).map(Some).ok_or(corrupt(column)),
+    }
+}
+
+pub(super) const fn corrupt(column: &'static str) -> StoreError {
+    StoreError::Corrupt { table: "spans", column }
+}

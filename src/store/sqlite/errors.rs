@@ -1,0 +1,41 @@
+//! What SQLite's result codes mean to the server.
+
+use crate::store::StoreError;
+
+/// SQLite's primary result codes.
+mod code {
+    pub(super) const BUSY: i32 = 5;
+    pub(super) const LOCKED: i32 = 6;
+    pub(super) const READ_ONLY: i32 = 8;
+    pub(super) const IO: i32 = 10;
+    pub(super) const FULL: i32 = 13;
+    pub(super) const CANNOT_OPEN: i32 = 14;
+}
+
+fn unavailable(result_code: i32) -> Option<StoreError> {
+    let (reason, full) = match result_code & 0xff {
+        code::BUSY | code::LOCKED => ("another program holds the database", false),
+        code::READ_ONLY => ("the database is read-only", false),
+        code::IO => ("the disk does not read or write", false),
+        code::FULL => ("the disk is full, or the database has reached its size limit", true),
+        code::CANNOT_OPEN => ("the database file cannot be opened", false),
+        _ => return None,
+    };
+    Some(StoreError::Unavailable { reason, full })
+}
+
+pub(super) fn from_rusqlite(error: rusqlite::Error) -> StoreError {
+    let code = error.sqlite_error().map(|inner| inner.extended_code);
+    code.and_then(unavailable).unwrap_or_else(|| StoreError::Other(error.into()))
+}
+
+pub(super) fn from_sqlx(error: sqlx::Error) -> StoreError {
+    let code = match &error {
+        sqlx::Error::Database(inner) => inner.code().and_then(|code| code.parse().ok()),
+        sqlx::Error::PoolTimedOut => {
+            return StoreError::Unavailable { reason: "all database connections are busy", full: false };
+        }
+        _ => None,
+    };
+    code.and_then(unavailable).unwrap_or_else(|| StoreError::Other(error.into()))
+}

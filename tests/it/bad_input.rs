@@ -1,0 +1,1 @@
+//! Refused requests, row by row.

@@ -1,0 +1,1 @@
+//! Creating spans in batches.

@@ -1,0 +1,1 @@
+//! The generated document: committed, complete, and the published contract.

@@ -1,0 +1,1 @@
+//! Every limit of the document, from just inside and just outside.

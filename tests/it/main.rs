@@ -1,0 +1,17 @@
+//! The suite: real servers on free ports, real databases, every answer held against the served document.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
+mod support;
+
+mod bad_input;
+mod batch;
+mod create_span;
+mod document;
+mod durability;
+mod lifecycle;
+mod limits;
+mod pressure;
+mod replay;
+mod transport;
+mod update;

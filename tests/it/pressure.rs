@@ -1,0 +1,1 @@
+//! What clients are told when a write cannot be taken now.

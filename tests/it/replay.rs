@@ -1,0 +1,1 @@
+//! Requests as the official SDKs sent them.

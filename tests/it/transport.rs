@@ -1,0 +1,1 @@
+//! Packing, addresses and answers around the operations.

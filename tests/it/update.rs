@@ -1,0 +1,1 @@
+//! Updating spans, before and after they are created.
