@@ -16,6 +16,7 @@ pub(super) async fn page(State(state): State<AppState>) -> Html<String> {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Spandrel</title>
+<link rel="icon" href="data:,">
 <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:4rem auto;padding:0 1rem}}</style>
 <h1>Spandrel {VERSION}</h1>
 <p>Status: <strong>{status}</strong></p>
