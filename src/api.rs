@@ -1,8 +1,10 @@
 //! The HTTP face: the whole route table, one line per path, and what stands around it.
 
 mod body;
+mod comments;
 mod document;
 mod extract;
+mod feedback;
 mod health;
 mod home;
 mod middleware;
@@ -26,9 +28,20 @@ pub use middleware::{Prefix, rewrite};
 /// The operations and the document generated from them, not yet finished.
 fn operations() -> (Router<AppState>, OpenApi) {
     OpenApiRouter::with_openapi(document::skeleton())
-        .routes(routes!(spans::create_span))
-        .routes(routes!(spans::create_spans))
-        .routes(routes!(spans::get_span_by_id, spans::update_span))
+        .routes(routes!(spans::create_span, spans::read::get_spans_by_project))
+        .routes(routes!(spans::create_spans, spans::batch_update_spans))
+        .routes(routes!(spans::read::get_span_by_id, spans::update_span, spans::delete_span_by_id))
+        .routes(routes!(spans::read::search_spans))
+        .routes(routes!(spans::read::get_span_stats))
+        .routes(routes!(spans::read::spans_exist))
+        .routes(routes!(feedback::add_span_feedback_score))
+        .routes(routes!(feedback::score_batch_of_spans))
+        .routes(routes!(feedback::delete_span_feedback_score))
+        .routes(routes!(spans::read::find_feedback_score_names))
+        .routes(routes!(comments::add_span_comment))
+        .routes(routes!(comments::get_span_comment))
+        .routes(routes!(comments::update_span_comment))
+        .routes(routes!(comments::delete_span_comments))
         .routes(routes!(health::is_alive))
         .routes(routes!(health::version))
         .routes(routes!(health::health))

@@ -67,6 +67,9 @@ pub struct ServeConfig {
     #[arg(long, env = "SPANDREL_READERS", default_value_t = 4, value_name = "CONNECTIONS",
           value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub readers: u32,
+    /// Longest time a query may take; beyond it, the request is answered 503.
+    #[arg(long, env = "SPANDREL_READ_SECONDS_MAX", default_value_t = 30, value_name = "SECONDS")]
+    pub read_seconds_max: u64,
     /// How long to wait for requests that have begun when the server is told to stop.
     #[arg(long, env = "SPANDREL_SHUTDOWN_SECONDS_MAX", default_value_t = 30, value_name = "SECONDS")]
     pub shutdown_seconds_max: u64,
@@ -91,6 +94,11 @@ impl ServeConfig {
     /// How the SQLite file is used.
     #[must_use]
     pub fn sqlite_options(&self) -> SqliteOptions {
-        SqliteOptions { durable: !self.ephemeral, readers: self.readers, bytes_max: self.database_bytes_max }
+        SqliteOptions {
+            durable: !self.ephemeral,
+            readers: self.readers,
+            read_time_max: std::time::Duration::from_secs(self.read_seconds_max),
+            bytes_max: self.database_bytes_max,
+        }
     }
 }

@@ -125,6 +125,7 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable { reason, .. } => Self::Unavailable(reason),
+            StoreError::TooLong => Self::Unavailable("The query took longer than it may; ask for less"),
             StoreError::Corrupt { .. } | StoreError::Other(_) => {
                 tracing::error!(error = %error, "reading from the store failed");
                 Self::Internal
@@ -142,6 +143,8 @@ impl From<Refusal> for ApiError {
             }
             Refusal::Conflict(Conflict::Trace) => Self::Conflict("trace_id does not match the existing span"),
             Refusal::ProjectNotFound => Self::NotFound("Project not found".to_owned()),
+            Refusal::SpanNotFound(id) => Self::NotFound(format!("Span id: {id} not found")),
+            Refusal::CommentNotFound(id) => Self::NotFound(format!("Comment id: {id} not found")),
             Refusal::TooManyTags { max } => {
                 Self::unprocessable("/tags_to_add", "", &format!("Tag limit exceeded: maximum {max} tags per item"))
             }

@@ -257,7 +257,7 @@ fn failed(error: &StoreError, shared: &Shared) -> SubmitError {
             shared.set_trouble(Some(reason));
             SubmitError::Unavailable { reason, seconds: RETRY_SECONDS }
         }
-        StoreError::Corrupt { .. } | StoreError::Other(_) => {
+        StoreError::TooLong | StoreError::Corrupt { .. } | StoreError::Other(_) => {
             tracing::error!(%error, "a write could not be stored");
             SubmitError::Failed
         }

@@ -5,8 +5,11 @@
 
 mod fields;
 mod merge;
+mod score;
 mod span;
+mod truncate;
 
 pub use fields::{FieldSet, Fields};
-pub use merge::{DAY_NANOS, Lane, Lanes, Owner, Record, Row, TagEdits, merge};
-pub use span::{Conflict, Metadata, ProjectRef, SpanField, SpanFields, SpanRecord, StoredSpan, conflict};
+pub use merge::{DAY_NANOS, Estimate, Lane, Lanes, Owner, Record, Row, TagEdits, merge};
+pub use score::{Score, StoredScore, mean_score, shown_scores};
+pub use span::{Conflict, Metadata, ProjectRef, SpanField, SpanFields, SpanRecord, StoredSpan, View, conflict};

@@ -42,6 +42,8 @@ pub enum Records {
     Whole,
     /// The body has a list of them under this name.
     Each(&'static str),
+    /// The body has one under this name.
+    Within(&'static str),
 }
 
 /// What the server needs from a record's metadata.
@@ -132,7 +134,7 @@ struct Fixes {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
-    /// The body, when records stand in a list inside it.
+    /// The body, when records stand inside it.
     Root,
     /// That list.
     List,
@@ -280,13 +282,14 @@ impl<'a> Walk<'a, '_> {
         let Some(parent) = self.frames.last() else {
             return match self.records {
                 Some(Records::Whole) if object => Role::Record(0),
-                Some(Records::Each(_)) if object => Role::Root,
+                Some(Records::Each(_) | Records::Within(_)) if object => Role::Root,
                 _ => Role::Other,
             };
         };
         let name = &self.text[parent.name.clone()];
         match (parent.role, self.records) {
             (Role::Root, Some(Records::Each(list))) if !object && name == list => Role::List,
+            (Role::Root, Some(Records::Within(one))) if object && name == one => Role::Record(0),
             (Role::List, _) if object => Role::Record(parent.count - 1),
             (Role::Record(index), _) if object && name == "metadata" => Role::Metadata(index),
             (Role::Record(_), _) if PAYLOADS.contains(&name) => Role::Payload,

@@ -14,7 +14,10 @@ use validator::Validate;
 use super::problems;
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::model::{Limited, SpanBatchWrite, SpanUpdate, SpanWrite, Violation, flatten};
+use crate::model::{
+    BatchDelete, Comment, DeleteFeedbackScore, FeedbackScore, FeedbackScoreBatch, Limited, SpanBatchUpdate,
+    SpanBatchWrite, SpanSearchStreamRequest, SpanUpdate, SpanWrite, Violation, flatten,
+};
 use crate::scan::{MetadataNotes, Records, scan};
 
 /// How large request bodies may be, and how long they may take.
@@ -55,6 +58,34 @@ impl RequestBody for SpanWrite {
 
 impl RequestBody for SpanUpdate {
     const RECORDS: Option<Records> = Some(Records::Whole);
+}
+
+impl RequestBody for SpanBatchUpdate {
+    const RECORDS: Option<Records> = Some(Records::Within("update"));
+}
+
+impl RequestBody for SpanSearchStreamRequest {
+    const RECORDS: Option<Records> = None;
+}
+
+impl RequestBody for FeedbackScore {
+    const RECORDS: Option<Records> = None;
+}
+
+impl RequestBody for FeedbackScoreBatch {
+    const RECORDS: Option<Records> = None;
+}
+
+impl RequestBody for DeleteFeedbackScore {
+    const RECORDS: Option<Records> = None;
+}
+
+impl RequestBody for Comment {
+    const RECORDS: Option<Records> = None;
+}
+
+impl RequestBody for BatchDelete {
+    const RECORDS: Option<Records> = None;
 }
 
 impl RequestBody for SpanBatchWrite {

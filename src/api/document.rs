@@ -41,8 +41,12 @@ pub(super) fn skeleton() -> OpenApi {
 pub struct Document(Value);
 
 /// Properties that only answers have, but whose mark is lost on lists and maps.
-const READ_ONLY: [(&str, &str); 3] =
-    [("Span_Public", "feedback_scores"), ("Span_Public", "comments"), ("FeedbackScore_Public", "value_by_author")];
+const READ_ONLY: [(&str, &str); 4] = [
+    ("FeedbackScore", "value_by_author"),
+    ("Span_Public", "feedback_scores"),
+    ("Span_Public", "comments"),
+    ("FeedbackScore_Public", "value_by_author"),
+];
 
 impl Document {
     /// Finishes what utoipa generates.
@@ -51,8 +55,9 @@ impl Document {
         let mut document = serde_json::to_value(generated).unwrap_or_default();
         tidy(&mut document);
         document["security"] = json!([]);
-        document["paths"]["/v1/private/spans"]["post"]["responses"]["201"]["headers"]["Location"]["required"] =
-            json!(true);
+        for path in ["/v1/private/spans", "/v1/private/spans/{id}/comments"] {
+            document["paths"][path]["post"]["responses"]["201"]["headers"]["Location"]["required"] = json!(true);
+        }
         for (schema, property) in READ_ONLY {
             document["components"]["schemas"][schema]["properties"][property]["readOnly"] = json!(true);
         }
@@ -85,7 +90,9 @@ impl Document {
         // In the order in which people read it.
         const ORDER: [&str; 7] = ["openapi", "info", "servers", "tags", "security", "paths", "components"];
         let part = |name: &str| yaml_serde::to_string(&json!({name: self.0[name]})).unwrap_or_default();
-        ORDER.into_iter().map(part).collect()
+        let text: String = ORDER.into_iter().map(part).collect();
+        // Readers of YAML 1.1 give a bare equals sign a meaning of its own.
+        text.replace("- =\n", "- '='\n")
     }
 
     /// The addresses at which it is read and explored.

@@ -1,16 +1,18 @@
 //! Operations on spans.
 
-use axum::Json;
+mod query;
+pub(super) mod read;
+mod stream;
+
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
-use serde::Deserialize;
 
 use super::document::SPANS;
-use super::extract::{ClientPrefix, PathId, ValidJson, ValidQuery};
+use super::extract::{ClientPrefix, PathId, ValidJson};
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::model::{ErrorMessage, Id, SpanBatchWrite, SpanPublic, SpanUpdate, SpanWrite};
-use crate::record::SpanRecord;
+use crate::model::{ErrorMessage, Id, SpanBatchUpdate, SpanBatchWrite, SpanUpdate, SpanWrite};
+use crate::record::{FieldSet, SpanField, SpanRecord, TagEdits};
 use crate::store::{Caller, Change, Submission};
 
 /// Create span
@@ -89,37 +91,59 @@ pub(super) async fn update_span(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Parameters of [`get_span_by_id`].
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct GetSpanQuery {
-    /// If true, references to attachments are returned as they are; if false, the attachments' content stands in their
-    /// place.
-    #[serde(default)]
-    #[param(default = false, required = false)]
-    #[expect(dead_code, reason = "read for its type; there are no attachments to put in yet")]
-    strip_attachments: bool,
-}
-
-/// Get span by id
+/// Batch update spans
+///
+/// Changes up to 1,000 spans alike, all of them or none. Unknown ids are passed over.
 #[utoipa::path(
-    get, path = "/v1/private/spans/{id}", operation_id = "getSpanById", tag = SPANS,
-    params(("id" = inline(Id), Path, description = "The span"), GetSpanQuery),
+    patch, path = "/v1/private/spans/batch", operation_id = "batchUpdateSpans", tag = SPANS,
+    request_body = SpanBatchUpdate,
     responses(
-        (status = 200, description = "Span resource", body = SpanPublic),
-        (status = 404, description = "Not found", body = ErrorMessage),
+        (status = 204, description = "No Content"),
+        (status = 400, description = "Bad Request", body = ErrorMessage),
         (status = "default", description = "Error", body = ErrorMessage),
     )
 )]
-pub(super) async fn get_span_by_id(
+pub(super) async fn batch_update_spans(
     State(state): State<AppState>,
     caller: Caller,
-    PathId(id): PathId,
-    ValidQuery(_query): ValidQuery<GetSpanQuery>,
-) -> Result<Json<SpanPublic>, ApiError> {
-    let span = state.store.span(&caller.workspace, id).await?;
-    let span = span.ok_or_else(|| ApiError::NotFound(format!("Span id: {id} not found")))?;
-    Ok(Json(span.into_public()))
+    ValidJson(mut body): ValidJson<SpanBatchUpdate>,
+) -> Result<StatusCode, ApiError> {
+    let SpanBatchUpdate { ids, update, merge_tags } = body.value;
+    let (Some(ids), Some(update)) = (ids, update) else { return Err(ApiError::Internal) };
+    // The record's own id is not used: it goes to each of the ids.
+    let mut record = SpanRecord::update(state.clock.fresh_id(), update, body.notes.remove(&0)).record;
+    if merge_tags == Some(true) && record.tag_edits.is_none() {
+        let tags = record.fields.tags.take();
+        record.stated = record.stated.without(FieldSet::of(&[SpanField::TAGS]));
+        record.tag_edits = tags.map(|added| TagEdits { added, ..TagEdits::default() });
+    }
+    let change = Change::UpdateSpans { ids: ids.0, update: Box::new(record) };
+    state.ingest.submit(Submission { caller, change }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Delete span by id
+///
+/// The span goes, with its scores and comments. One that is not there is gone already.
+#[utoipa::path(
+    delete, path = "/v1/private/spans/{id}", operation_id = "deleteSpanById", tag = SPANS,
+    params(("id" = String, Path, description = "The span")),
+    responses(
+        (status = 204, description = "No Content"),
+        (status = 501, description = "Not implemented"),
+        (status = "default", description = "Error", body = ErrorMessage),
+    )
+)]
+pub(super) async fn delete_span_by_id(
+    State(state): State<AppState>,
+    caller: Caller,
+    axum::extract::Path(id): axum::extract::Path<String>,
+) -> Result<StatusCode, ApiError> {
+    // Any other text names no span: it is gone already.
+    if let Ok(id) = id.parse() {
+        state.ingest.submit(Submission { caller, change: Change::DeleteSpan(id) }).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// The id, if it is one that spans have: it tells the time of the span, and storage is ordered by it.

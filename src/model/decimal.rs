@@ -36,6 +36,19 @@ impl Decimal {
         &self.0
     }
 
+    /// As a number to calculate with.
+    #[must_use]
+    pub fn exact(&self) -> BigDecimal {
+        BigDecimal::from_str(&self.0).unwrap_or_default()
+    }
+
+    /// A calculated number, cut off after so many digits of its fraction.
+    #[must_use]
+    pub fn cut(exact: &BigDecimal, fraction_digits: i64) -> Self {
+        let cut = exact.with_scale_round(fraction_digits, bigdecimal::RoundingMode::Down);
+        Self(cut.normalized().to_plain_string().into_boxed_str())
+    }
+
     /// Whether it is below zero.
     #[must_use]
     pub fn is_negative(&self) -> bool {

@@ -25,6 +25,21 @@ pub struct ErrorMessage {
     pub violations: Vec<Violation>,
 }
 
+/// An error as a line of a stream.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = ErrorMessage_Public)]
+pub struct ErrorMessagePublic {
+    /// The HTTP status it would have been.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<i32>,
+    /// One sentence for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// More about the cause, where there is more to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub details: Option<String>,
+}
+
 /// One place in a request that breaks the contract.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Violation {

@@ -18,6 +18,14 @@ pub struct Id(pub Uuid);
 impl Id {
     const EXPECTED: &'static str = "a UUID of 36 characters";
 
+    /// The first id of version 7 of a millisecond, or the last.
+    #[must_use]
+    pub fn at(time: super::Timestamp, last: bool) -> Self {
+        let millis = u128::try_from(time.nanos() / 1_000_000).unwrap_or_default() & 0xffff_ffff_ffff;
+        let rest = if last { 0x7fff_bfff_ffff_ffff_ffff } else { 0x7000_8000_0000_0000_0000 };
+        Self(Uuid::from_u128(millis << 80 | rest))
+    }
+
     /// Whether it is a version 7 (time-ordered) UUID.
     #[must_use]
     pub fn is_v7(self) -> bool {

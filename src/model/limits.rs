@@ -2,7 +2,10 @@
 
 use clap::Args;
 
-use super::{ProjectName, SpanBatchWrite, SpanUpdate, SpanWrite, Tags, Violation};
+use super::{
+    BatchDelete, Comment, DeleteFeedbackScore, FeedbackScore, FeedbackScoreBatch, ProjectName, SpanBatchUpdate,
+    SpanBatchWrite, SpanSearchStreamRequest, SpanUpdate, SpanWrite, Tags, Violation,
+};
 
 /// How long texts may be. Generous: they keep a runaway client from filling the store, nothing more.
 #[derive(Debug, Clone, Copy, Args)]
@@ -79,6 +82,48 @@ impl Limited for SpanBatchWrite {
         }
     }
 }
+
+impl Limited for SpanBatchUpdate {
+    fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {
+        if let Some(update) = &self.update {
+            let dot = if path.is_empty() { "" } else { "." };
+            update.over_limits(limits, &format!("{pointer}/update"), &format!("{path}{dot}update"), found);
+        }
+    }
+}
+
+impl Limited for FeedbackScore {
+    fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {
+        let mut check = Check { pointer, path, found };
+        let name = self.name.as_ref().map(|name| name.0.as_str());
+        check.text("name", "name", name, limits.name_chars_max);
+        check.text("category_name", "categoryName", self.category_name.as_deref(), limits.name_chars_max);
+    }
+}
+
+impl Limited for FeedbackScoreBatch {
+    fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {
+        for (index, score) in self.scores.iter().flat_map(|scores| &scores.0).enumerate() {
+            let (pointer, path) = (format!("{pointer}/scores/{index}"), format!("{path}scores[{index}]"));
+            let mut check = Check { pointer: &pointer, path: &path, found };
+            let name = score.name.as_ref().map(|name| name.0.as_str());
+            check.text("name", "name", name, limits.name_chars_max);
+            check.text("category_name", "categoryName", score.category_name.as_deref(), limits.name_chars_max);
+            check.text("author", "author", score.author.as_deref(), limits.name_chars_max);
+        }
+    }
+}
+
+/// Bodies without texts of their own that are kept: the size of the body bounds them.
+macro_rules! nothing_to_limit {
+    ($($body:ty),+ $(,)?) => {
+        $(impl Limited for $body {
+            fn over_limits(&self, _: &TextLimits, _: &str, _: &str, _: &mut Vec<Violation>) {}
+        })+
+    };
+}
+
+nothing_to_limit!(BatchDelete, Comment, DeleteFeedbackScore, SpanSearchStreamRequest);
 
 impl Limited for SpanUpdate {
     fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {

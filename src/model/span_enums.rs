@@ -1,13 +1,12 @@
 //! The closed vocabularies of spans.
 
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-
 /// A vocabulary whose values are stored as small integers; 0 is kept for "not set".
 macro_rules! vocabulary {
     ($(#[$doc:meta])* $name:ident { $($(#[$value_doc:meta])* $value:ident = $code:literal),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+        )]
         #[serde(rename_all = "snake_case")]
         pub enum $name { $($(#[$value_doc])* $value = $code),+ }
 
@@ -29,6 +28,8 @@ macro_rules! vocabulary {
         }
     };
 }
+
+pub(super) use vocabulary;
 
 vocabulary!(
     /// What kind of work a span is.

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{FieldSet, Fields};
+use crate::model::Decimal;
 
 /// How far ahead of its arrival a client's stamp may lie.
 pub const DAY_NANOS: i64 = 24 * 60 * 60 * 1_000_000_000;
@@ -116,6 +117,17 @@ pub struct Row<F> {
     pub changed: FieldSet,
     /// Whether a write was merged into it since it was read. Not stored.
     pub touched: bool,
+    /// What it costs by the server's reckoning, where no client stated it.
+    pub estimate: Option<Estimate>,
+}
+
+/// A cost that the server worked out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Estimate {
+    /// US dollars.
+    pub cost: Decimal,
+    /// Version of the way it was worked out.
+    pub version: String,
 }
 
 /// What `record`, arriving at `arrival` from `user`, makes of `old`.
@@ -135,6 +147,7 @@ pub fn merge<F: Fields>(old: Option<Row<F>>, record: Record<F>, arrival: i64, us
             last_updated_by: Arc::clone(user),
             changed: FieldSet::EMPTY,
             touched: true,
+            estimate: None,
         },
     };
     row.touched = true;

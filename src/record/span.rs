@@ -3,12 +3,14 @@
 use serde_json::value::RawValue;
 
 use super::fields::fields;
-use super::{FieldSet, Lane, Record, Row, TagEdits};
+use super::{FieldSet, Lane, Record, Row, StoredScore, TagEdits, shown_scores};
 use crate::model::{
-    Cost, Environment, ErrorInfo, Id, JsonListStringPublic, LastUpdatedAt, Payload, ProjectName, Source, SpanPublic,
-    SpanType, SpanUpdate, SpanWrite, Tags, Timestamp, UpdateTags, Usage, is_null,
+    CommentPublic, Cost, Environment, ErrorInfo, Id, JsonListStringPublic, LastUpdatedAt, Payload, ProjectName, Source,
+    SpanMember, SpanPublic, SpanType, SpanUpdate, SpanWrite, Tags, Timestamp, UpdateTags, Usage, is_null,
 };
 use crate::scan::MetadataNotes;
+
+use super::truncate::{cut_short, without_images};
 
 fields!(
     /// The values of a span's members.
@@ -256,11 +258,25 @@ impl SpanRecord {
     /// Bytes that the record holds, roughly: for bounds on what waits in memory.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let fields = &self.record.fields;
+        self.record.bytes()
+    }
+}
+
+impl Record<SpanFields> {
+    /// Bytes that it holds, roughly.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.fields.bytes()
+    }
+}
+
+impl SpanFields {
+    /// Bytes that they hold, roughly.
+    fn bytes(&self) -> usize {
+        let fields = self;
         let raw = |payload: &Option<Payload>| payload.as_ref().map_or(0, |raw| raw.get().len());
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-        size_of::<Self>()
-            + raw(&fields.input)
+        raw(&fields.input)
             + raw(&fields.output)
             + fields.metadata.as_ref().map_or(0, |metadata| metadata.raw.get().len())
             + text(&fields.name)
@@ -316,14 +332,105 @@ pub struct StoredSpan {
     pub project_name: String,
     /// Everything else.
     pub row: Row<SpanFields>,
+    /// Its scores.
+    pub scores: Vec<StoredScore>,
+    /// Its comments, oldest first.
+    pub comments: Vec<CommentPublic>,
+}
+
+/// How a span is shown.
+#[derive(Debug, Clone, Default)]
+pub struct View {
+    /// Members that are left out.
+    pub excluded: Vec<SpanMember>,
+    /// Whether payloads are cut short.
+    pub truncate: bool,
+    /// Whether the project is named, as only answers about one span do.
+    pub project_name: bool,
+}
+
+impl View {
+    /// Which parts of spans have to be read for it.
+    #[must_use]
+    pub fn parts(&self) -> crate::store::Parts {
+        let shows = |member| !self.excluded.contains(&member);
+        crate::store::Parts {
+            input: shows(SpanMember::Input),
+            output: shows(SpanMember::Output),
+            metadata: shows(SpanMember::Metadata),
+            scores: shows(SpanMember::FeedbackScores),
+            comments: shows(SpanMember::Comments),
+        }
+    }
 }
 
 impl StoredSpan {
+    /// Bytes that it holds, roughly.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.row.fields.bytes()
+    }
+
     /// What a client reads.
     #[must_use]
-    pub fn into_public(self) -> SpanPublic {
-        let Self { id, project_id, project_name, row } = self;
+    pub fn into_public(mut self, view: &View) -> SpanPublic {
+        let excluded = |member| view.excluded.contains(&member);
+        let fields = &mut self.row.fields;
+        if view.truncate {
+            fields.input = fields.input.take().map(cut_short);
+            fields.output = fields.output.take().map(cut_short);
+            fields.metadata =
+                fields.metadata.take().map(|metadata| Metadata { raw: without_images(metadata.raw), ..metadata });
+        }
+        // The provider stands in the metadata unless it is left out itself.
+        if excluded(SpanMember::Provider) {
+            fields.provider = None;
+        }
+        if excluded(SpanMember::Metadata) {
+            fields.metadata = None;
+        }
+        let mut shown = self.whole();
+        if !view.project_name {
+            shown.project_name = None;
+        }
+        for member in &view.excluded {
+            match member {
+                SpanMember::Name => shown.name = None,
+                SpanMember::Type => shown.r#type = None,
+                SpanMember::StartTime => shown.start_time = None,
+                SpanMember::EndTime => shown.end_time = None,
+                SpanMember::Input => shown.input = None,
+                SpanMember::Output => shown.output = None,
+                SpanMember::Metadata | SpanMember::Provider => {}
+                SpanMember::Model => shown.model = None,
+                SpanMember::Tags => shown.tags = None,
+                SpanMember::Usage => shown.usage = None,
+                SpanMember::ErrorInfo => shown.error_info = None,
+                SpanMember::CreatedAt => shown.created_at = None,
+                SpanMember::CreatedBy => shown.created_by = None,
+                SpanMember::LastUpdatedBy => shown.last_updated_by = None,
+                SpanMember::FeedbackScores => shown.feedback_scores = None,
+                SpanMember::Comments => shown.comments = None,
+                SpanMember::TotalEstimatedCost => shown.total_estimated_cost = None,
+                SpanMember::TotalEstimatedCostVersion => shown.total_estimated_cost_version = None,
+                SpanMember::Duration => shown.duration = None,
+                SpanMember::Ttft => shown.ttft = None,
+                SpanMember::Source => shown.source = None,
+                SpanMember::Environment => shown.environment = None,
+            }
+        }
+        shown
+    }
+
+    fn whole(self) -> SpanPublic {
+        let Self { id, project_id, project_name, row, scores, comments } = self;
         let fields = row.fields;
+        let stated = fields.total_estimated_cost.filter(|cost| !cost.0.is_zero());
+        let (cost, version) = match (stated, row.estimate) {
+            (Some(stated), _) => (Some(stated), None),
+            (None, Some(estimate)) => (Some(Cost(estimate.cost)), Some(estimate.version)),
+            (None, None) => (None, None),
+        };
         SpanPublic {
             id: Some(id),
             project_name: Some(ProjectName(project_name)),
@@ -346,10 +453,10 @@ impl StoredSpan {
             last_updated_at: Some(Timestamp::from_nanos(row.last_updated_at)),
             created_by: Some(row.created_by.to_string()),
             last_updated_by: Some(row.last_updated_by.to_string()),
-            feedback_scores: None,
-            comments: None,
-            total_estimated_cost: fields.total_estimated_cost.filter(|cost| !cost.0.is_zero()),
-            total_estimated_cost_version: None,
+            feedback_scores: Some(shown_scores(scores)).filter(|scores| !scores.is_empty()),
+            comments: Some(comments).filter(|comments| !comments.is_empty()),
+            total_estimated_cost: cost,
+            total_estimated_cost_version: version,
             duration: duration_ms(fields.start_time, fields.end_time),
             ttft: fields.ttft,
             source: fields.source,

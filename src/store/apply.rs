@@ -1,8 +1,9 @@
-//! A commit, worked out in memory: what a row of submissions makes of the rows they touch.
+//! A commit, worked out in memory: what a row of submissions makes of what they touch.
 //!
-//! A store loads the rows and projects that the submissions name, lets [`Commit::apply`] decide, makes the projects
-//! that turned out to be needed ([`Commit::new_projects`], then [`Commit::settle`]), and writes what
-//! [`Commit::outcome`] lists. Nothing here knows of a database, and nothing about refusals is decided anywhere else.
+//! A store loads what the submissions name ([`Wanted`]), lets [`Commit::apply`] decide, makes the projects that turned
+//! out to be needed ([`Commit::new_projects`], then [`Commit::settle`]), carries out the [`Effect`]s in order, and then
+//! writes the rows that [`Commit::outcome`] lists. Nothing here knows of a database, and nothing about refusals is
+//! decided anywhere else.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -10,10 +11,10 @@ use std::sync::Arc;
 
 use super::{Caller, Change, DEFAULT_PROJECT, Refusal, Submission};
 use crate::model::{Id, UpdateTags};
-use crate::record::{ProjectRef, Row, SpanField, SpanFields, SpanRecord, conflict, merge};
+use crate::record::{Fields as _, ProjectRef, Record, Row, Score, SpanField, SpanFields, SpanRecord, conflict, merge};
 
-/// A span within all workspaces.
-pub(super) type SpanKey = (Arc<str>, Id);
+/// Something within all workspaces.
+pub(super) type Key = (Arc<str>, Id);
 
 /// What a row counts towards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,19 +26,19 @@ pub(super) struct Counted {
 
 /// A row that a commit touches.
 #[derive(Debug)]
-pub(super) struct Slot {
-    /// Its key in the store; none if it is new.
-    pub key: Option<i64>,
+struct Slot {
+    /// Its key in the store; none if it is new, or was deleted.
+    key: Option<i64>,
     /// What it counted towards before.
-    pub before: Option<Counted>,
-    /// What it is now; none if it is not there and nothing has made it yet.
-    pub row: Option<Row<SpanFields>>,
+    before: Option<Counted>,
+    /// What it is now; none if it is not there.
+    row: Option<Row<SpanFields>>,
 }
 
 /// A row to be written.
 #[derive(Debug)]
 pub(super) struct Changed {
-    pub span: SpanKey,
+    pub span: Key,
     /// Its key in the store; none if it is new.
     pub key: Option<i64>,
     pub row: Row<SpanFields>,
@@ -52,6 +53,23 @@ pub(super) struct Outcome {
     pub counts: HashMap<Counted, i64>,
 }
 
+/// A change beside the rows of spans, decided and to be carried out as it is.
+#[derive(Debug)]
+pub(super) enum Effect {
+    /// The row goes, with its payloads, and the span's scores and comments.
+    DeleteSpan { span: Key, key: i64 },
+    /// The score is put, over the one of the same span, name, author and queue.
+    PutScore { caller: Caller, score: Score },
+    /// These scores go.
+    DeleteScores { span: Key, name: String, author: Option<String>, queue_id: Option<Id> },
+    /// The comment is made.
+    AddComment { caller: Caller, span_id: Id, id: Id, text: String, queue_id: Option<Id> },
+    /// The comment says something else.
+    UpdateComment { caller: Caller, id: Id, text: String },
+    /// The comment goes.
+    DeleteComment { comment: Key },
+}
+
 /// A project to be made.
 #[derive(Debug)]
 pub(super) struct NewProject {
@@ -63,21 +81,26 @@ pub(super) struct NewProject {
 /// The state of a commit.
 #[derive(Debug, Default)]
 pub(super) struct Commit {
-    rows: HashMap<SpanKey, Slot>,
+    rows: HashMap<Key, Slot>,
     by_name: HashMap<(Arc<str>, String), i64>,
-    by_id: HashMap<(Arc<str>, Id), i64>,
+    by_id: HashMap<Key, i64>,
     new_projects: Vec<NewProject>,
+    /// Comments that exist, with their spans.
+    comments: HashMap<Key, Id>,
+    effects: Vec<Effect>,
 }
 
 /// What a commit needs to know first.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
-    /// Spans to load.
-    pub spans: Vec<SpanKey>,
+    /// Spans to load, in order.
+    pub spans: Vec<Key>,
     /// Projects to look up, by folded name.
     pub names: Vec<(Arc<str>, String)>,
     /// Projects to look up, by id.
-    pub ids: Vec<(Arc<str>, Id)>,
+    pub ids: Vec<Key>,
+    /// Comments to look up.
+    pub comments: Vec<Key>,
 }
 
 /// The form of a project's name under which it is the only one of its workspace: letter case does not count.
@@ -86,7 +109,7 @@ pub(super) fn folded(name: &str) -> String {
 }
 
 impl Counted {
-    pub(super) fn of(row: &Row<SpanFields>) -> Option<Self> {
+    fn of(row: &Row<SpanFields>) -> Option<Self> {
         let fields = &row.fields;
         Some(Self {
             project: fields.project?,
@@ -102,38 +125,53 @@ impl Wanted {
         let mut spans = HashSet::new();
         let mut names = HashSet::new();
         let mut ids = HashSet::new();
-        for submission in submissions {
-            let workspace = &submission.caller.workspace;
-            for record in submission.records() {
-                spans.insert((Arc::clone(workspace), record.id));
+        let mut comments = HashSet::new();
+        for Submission { caller, change } in submissions {
+            let key = |id: &Id| (Arc::clone(&caller.workspace), *id);
+            let mut record = |record: &SpanRecord| {
+                spans.insert(key(&record.id));
                 match &record.project {
-                    Some(ProjectRef::Id(id)) => {
-                        ids.insert((Arc::clone(workspace), *id));
-                    }
-                    Some(ProjectRef::Name(name)) => {
-                        names.insert((Arc::clone(workspace), folded(name)));
-                    }
-                    None => {
-                        names.insert((Arc::clone(workspace), folded(DEFAULT_PROJECT)));
-                    }
+                    Some(ProjectRef::Id(id)) => ids.insert(key(id)),
+                    Some(ProjectRef::Name(name)) => names.insert((Arc::clone(&caller.workspace), folded(name))),
+                    None => names.insert((Arc::clone(&caller.workspace), folded(DEFAULT_PROJECT))),
+                };
+            };
+            match change {
+                Change::Span(single) => record(single),
+                Change::Spans(records) => records.iter().for_each(record),
+                Change::UpdateSpans { ids, .. } => spans.extend(ids.iter().map(key)),
+                Change::DeleteSpan(id) => {
+                    spans.insert(key(id));
                 }
+                Change::Score(score) => {
+                    spans.insert(key(&score.span_id));
+                }
+                Change::AddComment { span_id, .. } => {
+                    spans.insert(key(span_id));
+                }
+                Change::UpdateComment { id, .. } => {
+                    comments.insert(key(id));
+                }
+                // Made or gone, whatever there is.
+                Change::Scores(_) | Change::DeleteScores { .. } | Change::DeleteComments(_) => {}
             }
         }
         let mut spans: Vec<_> = spans.into_iter().collect();
         // Neighbours in the index are looked up together; several writers take locks in one order.
         spans.sort_unstable();
-        Self { spans, names: names.into_iter().collect(), ids: ids.into_iter().collect() }
+        let comments = comments.into_iter().collect();
+        Self { spans, names: names.into_iter().collect(), ids: ids.into_iter().collect(), comments }
     }
 }
 
 impl Commit {
     /// Takes up a span that may be touched, as it is stored.
-    pub(super) fn know_span(&mut self, key: SpanKey, stored: Option<(i64, Row<SpanFields>)>) {
+    pub(super) fn know_span(&mut self, span: Key, stored: Option<(i64, Row<SpanFields>)>) {
         let slot = match stored {
             Some((key, row)) => Slot { key: Some(key), before: Counted::of(&row), row: Some(row) },
             None => Slot { key: None, before: None, row: None },
         };
-        self.rows.insert(key, slot);
+        self.rows.insert(span, slot);
     }
 
     /// Takes up an existing project.
@@ -142,24 +180,86 @@ impl Commit {
     }
 
     /// Takes up an existing project.
-    pub(super) fn know_project_id(&mut self, workspace: Arc<str>, id: Id, key: i64) {
-        self.by_id.insert((workspace, id), key);
+    pub(super) fn know_project_id(&mut self, project: Key, key: i64) {
+        self.by_id.insert(project, key);
+    }
+
+    /// Takes up an existing comment.
+    pub(super) fn know_comment(&mut self, comment: Key, span_id: Id) {
+        self.comments.insert(comment, span_id);
     }
 
     /// Makes the submissions, in order; `now` is when they arrived.
     pub(super) fn apply(&mut self, submissions: &[Submission], now: i64) -> Vec<Result<(), Refusal>> {
-        submissions
-            .iter()
-            .map(|Submission { caller, change }| match change {
-                Change::Span(record) => self.apply_single(caller, record, now),
-                Change::Spans(records) => {
-                    for record in records {
-                        self.merge(caller, record, now);
-                    }
-                    Ok(())
+        submissions.iter().map(|Submission { caller, change }| self.apply_one(caller, change, now)).collect()
+    }
+
+    fn apply_one(&mut self, caller: &Caller, change: &Change, now: i64) -> Result<(), Refusal> {
+        let key = |id: &Id| (Arc::clone(&caller.workspace), *id);
+        match change {
+            Change::Span(record) => return self.apply_single(caller, record, now),
+            Change::Spans(records) => {
+                for record in records {
+                    self.merge(caller, record, now);
                 }
-            })
-            .collect()
+            }
+            Change::UpdateSpans { ids, update } => return self.update_many(caller, ids, update, now),
+            Change::DeleteSpan(id) => self.delete(key(id)),
+            Change::Score(score) => {
+                self.must_exist(&key(&score.span_id))?;
+                self.effects.push(Effect::PutScore { caller: caller.clone(), score: Score::clone(score) });
+            }
+            Change::Scores(scores) => {
+                let put = |score: &Score| Effect::PutScore { caller: caller.clone(), score: score.clone() };
+                self.effects.extend(scores.iter().map(put));
+            }
+            Change::DeleteScores { span_id, name, author, queue_id } => self.effects.push(Effect::DeleteScores {
+                span: key(span_id),
+                name: name.clone(),
+                author: author.clone(),
+                queue_id: *queue_id,
+            }),
+            Change::AddComment { span_id, id, text, queue_id } => {
+                self.must_exist(&key(span_id))?;
+                self.comments.insert(key(id), *span_id);
+                self.effects.push(Effect::AddComment {
+                    caller: caller.clone(),
+                    span_id: *span_id,
+                    id: *id,
+                    text: text.clone(),
+                    queue_id: *queue_id,
+                });
+            }
+            Change::UpdateComment { id, text } => {
+                if !self.comments.contains_key(&key(id)) {
+                    return Err(Refusal::CommentNotFound(*id));
+                }
+                self.effects.push(Effect::UpdateComment { caller: caller.clone(), id: *id, text: text.clone() });
+            }
+            Change::DeleteComments(ids) => {
+                for id in ids {
+                    self.comments.remove(&key(id));
+                    self.effects.push(Effect::DeleteComment { comment: key(id) });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn must_exist(&self, span: &Key) -> Result<(), Refusal> {
+        match self.rows.get(span).and_then(|slot| slot.row.as_ref()) {
+            Some(_) => Ok(()),
+            None => Err(Refusal::SpanNotFound(span.1)),
+        }
+    }
+
+    fn delete(&mut self, span: Key) {
+        let Some(slot) = self.rows.get_mut(&span) else { return };
+        slot.row = None;
+        // A span made in this commit has no key yet, but may have scores and comments: key 0 is no row's.
+        let key = slot.key.take().unwrap_or_default();
+        self.comments.retain(|comment, span_id| comment.0 != span.0 || *span_id != span.1);
+        self.effects.push(Effect::DeleteSpan { span, key });
     }
 
     fn apply_single(&mut self, caller: &Caller, record: &SpanRecord, now: i64) -> Result<(), Refusal> {
@@ -177,14 +277,33 @@ impl Commit {
             if let Some(conflict) = conflict(row, &record.record, same_project) {
                 return Err(Refusal::Conflict(conflict));
             }
-            if record.record.tag_edits.is_some() {
-                let edited = merge(Some(row.clone()), record.record.clone(), now, &caller.user);
-                if edited.fields.tags.is_some_and(|tags| tags.len() > UpdateTags::COUNT_MAX) {
-                    return Err(Refusal::TooManyTags { max: UpdateTags::COUNT_MAX });
-                }
-            }
+            check_tags(row, &record.record, now, &caller.user)?;
         }
         self.merge(caller, record, now);
+        Ok(())
+    }
+
+    fn update_many(
+        &mut self,
+        caller: &Caller,
+        ids: &[Id],
+        update: &Record<SpanFields>,
+        now: i64,
+    ) -> Result<(), Refusal> {
+        let mut update = update.clone();
+        update.stated = update.stated.without(SpanFields::IDENTITY);
+        update.fields.trace_id = None;
+        update.fields.parent_span_id = None;
+        let keys: Vec<Key> = ids.iter().map(|id| (Arc::clone(&caller.workspace), *id)).collect();
+        for key in &keys {
+            if let Some(row) = self.rows.get(key).and_then(|slot| slot.row.as_ref()) {
+                check_tags(row, &update, now, &caller.user)?;
+            }
+        }
+        for key in &keys {
+            let Some(slot) = self.rows.get_mut(key) else { continue };
+            slot.row = slot.row.take().map(|row| merge(Some(row), update.clone(), now, &caller.user));
+        }
         Ok(())
     }
 
@@ -249,29 +368,44 @@ impl Commit {
         }
     }
 
+    /// What is to be carried out before the rows are written, in order.
+    pub(super) fn effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
     /// What is to be written.
     pub(super) fn outcome(self) -> Outcome {
         let mut counts = HashMap::new();
         let mut rows = Vec::with_capacity(self.rows.len());
-        for (key, slot) in self.rows {
-            let Some(row) = slot.row else { continue };
-            if !row.touched {
-                continue;
-            }
-            let after = Counted::of(&row);
-            if slot.before != after {
-                for (counted, change) in [(slot.before, -1), (after, 1)] {
+        for (span, Slot { key, before, row }) in self.rows {
+            let after = row.as_ref().and_then(Counted::of);
+            if before != after {
+                for (counted, change) in [(before, -1), (after, 1)] {
                     if let Some(counted) = counted {
                         *counts.entry(counted).or_default() += change;
                     }
                 }
             }
-            rows.push(Changed { span: key, key: slot.key, row });
+            if let Some(row) = row.filter(|row| row.touched) {
+                rows.push(Changed { span, key, row });
+            }
         }
         rows.sort_unstable_by(|left, right| left.span.cmp(&right.span));
         counts.retain(|_, change| *change != 0);
         Outcome { rows, counts }
     }
+}
+
+/// Refuses an update whose additions would leave a row with more tags than are allowed.
+fn check_tags(row: &Row<SpanFields>, update: &Record<SpanFields>, now: i64, user: &Arc<str>) -> Result<(), Refusal> {
+    if update.tag_edits.as_ref().is_none_or(|edits| edits.added.is_empty()) {
+        return Ok(());
+    }
+    let edited = merge(Some(row.clone()), update.clone(), now, user);
+    if edited.fields.tags.is_some_and(|tags| tags.len() > UpdateTags::COUNT_MAX) {
+        return Err(Refusal::TooManyTags { max: UpdateTags::COUNT_MAX });
+    }
+    Ok(())
 }
 
 fn stand_in(at: usize) -> i64 {

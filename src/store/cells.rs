@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::StoreError;
-use crate::model::{Cost, Id, Payload, Source, SpanType};
-use crate::record::{FieldSet, Lanes, Metadata, Owner, Row, SpanFields};
+use crate::model::{Cost, Decimal, Id, Payload, Source, SpanType};
+use crate::record::{Estimate, FieldSet, Lanes, Metadata, Owner, Row, SpanFields};
 use crate::scan::MetadataNotes;
 
 /// The columns of one row, by position.
@@ -22,22 +22,33 @@ pub(super) trait Cells {
 pub(super) const SPAN_COLUMNS: &str = "s.project, s.trace_id, s.parent_span_id, s.name, s.type, s.start_time, \
      s.end_time, s.model, s.provider, s.tags, s.usage, s.error_info, s.cost, s.ttft, s.source, s.environment, \
      s.created_at, s.created_by, s.last_updated_at, s.last_updated_by, s.newest_stamp, s.newest_ended, s.updated, \
-     s.others, s.tag_edits, p.input, p.output, p.metadata, p.metadata_model, p.metadata_has_provider";
+     s.others, s.tag_edits, s.cost_version";
 
-/// How many columns [`SPAN_COLUMNS`] names.
-pub(super) const SPAN_COLUMNS_COUNT: usize = 30;
+/// The columns of a span's payloads, which follow them.
+pub(super) const PAYLOAD_COLUMNS: &str = "p.input, p.output, p.metadata, p.metadata_model, p.metadata_has_provider";
 
-/// Reads a span from columns as [`SPAN_COLUMNS`] lists them, the first at position `at`.
+/// How many columns [`SPAN_COLUMNS`] and [`PAYLOAD_COLUMNS`] name.
+pub(super) const COLUMNS_COUNT: usize = 31;
+
+/// Reads a span from columns as [`SPAN_COLUMNS`] and [`PAYLOAD_COLUMNS`] list them, the first at position `at`.
 pub(super) fn read_span(cells: &impl Cells, at: usize) -> Result<Row<SpanFields>, StoreError> {
-    let metadata = match raw(cells, at + 27, "metadata")? {
+    let metadata = match raw(cells, at + 28, "metadata")? {
         Some(raw) => Some(Metadata {
             raw,
             notes: MetadataNotes {
-                model: cells.text(at + 28)?,
-                has_provider: cells.integer(at + 29)?.unwrap_or_default() != 0,
+                model: cells.text(at + 29)?,
+                has_provider: cells.integer(at + 30)?.unwrap_or_default() != 0,
             },
         }),
         None => None,
+    };
+    let cost: Option<Decimal> = match cells.text(at + 12)? {
+        Some(text) => Some(text.parse().map_err(|_| corrupt("cost"))?),
+        None => None,
+    };
+    let (stated, estimate) = match cells.text(at + 25)? {
+        Some(version) => (None, cost.map(|cost| Estimate { cost, version })),
+        None => (cost.map(Cost), None),
     };
     let fields = SpanFields {
         project: cells.integer(at)?,
@@ -47,18 +58,15 @@ pub(super) fn read_span(cells: &impl Cells, at: usize) -> Result<Row<SpanFields>
         span_type: code(cells, at + 4, "type", SpanType::from_code)?,
         start_time: cells.integer(at + 5)?,
         end_time: cells.integer(at + 6)?,
-        input: raw(cells, at + 25, "input")?,
-        output: raw(cells, at + 26, "output")?,
+        input: raw(cells, at + 26, "input")?,
+        output: raw(cells, at + 27, "output")?,
         metadata,
         model: cells.text(at + 7)?,
         provider: cells.text(at + 8)?,
         tags: json(cells, at + 9, "tags")?,
         usage: json(cells, at + 10, "usage")?,
         error_info: json(cells, at + 11, "error_info")?,
-        total_estimated_cost: match cells.text(at + 12)? {
-            Some(text) => Some(Cost(text.parse().map_err(|_| corrupt("cost"))?)),
-            None => None,
-        },
+        total_estimated_cost: stated,
         ttft: cells.real(at + 13)?,
         source: code(cells, at + 14, "source", Source::from_code)?,
         environment: cells.text(at + 15)?,
@@ -85,6 +93,7 @@ pub(super) fn read_span(cells: &impl Cells, at: usize) -> Result<Row<SpanFields>
         last_updated_by: Arc::from(cells.text(at + 19)?.unwrap_or_default()),
         changed: FieldSet::EMPTY,
         touched: false,
+        estimate,
     })
 }
 

@@ -2,28 +2,32 @@
 //!
 //! Writes go through one thread with one connection ([`writer`]), which uses the driver's own C interface: asking a
 //! pool to run each statement of a commit costs more than the statements. Reads go through a pool of read-only
-//! connections beside it, which see a commit as soon as it is acknowledged and never wait for one.
+//! connections beside it ([`readers`]), which see a commit as soon as it is acknowledged and never wait for one.
 
 mod errors;
+mod functions;
 mod lock;
 mod read;
+mod readers;
+mod stats;
 mod writer;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rusqlite::Connection;
 use sqlx::ConnectOptions as _;
-use sqlx::sqlite::{
-    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
-use super::{NotCommitted, Refusal, Store, StoreError, Submission};
+use super::{NotCommitted, Order, Parts, Refusal, SpanQuery, SpanStats, Store, StoreError, Submission};
 use crate::clock::Clock;
-use crate::model::Id;
-use crate::record::StoredSpan;
-use errors::from_sqlx;
+use crate::model::{CommentPublic, Id, Source, SpanType};
+use crate::record::{ProjectRef, StoredSpan};
+use errors::from_rusqlite;
 use lock::Lock;
+use readers::Readers;
 use writer::Writer;
 
 /// Chosen when a file is made and never changed: a span of 2 KB with its neighbours fits a page.
@@ -39,6 +43,8 @@ pub struct SqliteOptions {
     pub durable: bool,
     /// Connections that read.
     pub readers: u32,
+    /// How long a query may take.
+    pub read_time_max: Duration,
     /// Size beyond which the file does not grow; 0 for no limit.
     pub bytes_max: u64,
 }
@@ -46,7 +52,7 @@ pub struct SqliteOptions {
 /// A SQLite file.
 #[derive(Debug)]
 pub struct SqliteStore {
-    readers: SqlitePool,
+    readers: Arc<Readers>,
     writer: Writer,
     _lock: Lock,
 }
@@ -68,17 +74,11 @@ impl SqliteStore {
             .busy_timeout(BUSY)
             .foreign_keys(true)
             .disable_statement_logging();
-        migrate(base.clone().create_if_missing(true), options).await.map_err(|error| {
+        migrate(base.create_if_missing(true), options).await.map_err(|error| {
             StoreError::Other(format!("cannot open the database {}: {error}", path.display()).into())
         })?;
         let writer = Writer::start(path, options, clock)?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(options.readers)
-            .acquire_timeout(Duration::from_secs(10))
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false)
-            .connect_lazy_with(base.read_only(true));
+        let readers = Arc::new(Readers::new(path, options));
         Ok(Self { readers, writer, _lock: lock })
     }
 }
@@ -103,12 +103,65 @@ impl Store for SqliteStore {
     }
 
     async fn span(&self, workspace: &str, id: Id) -> Result<Option<StoredSpan>, StoreError> {
-        read::span(&self.readers, workspace, id).await
+        let workspace = workspace.to_owned();
+        let read = move |connection: &Connection| {
+            let Some(key) = read::span_key(connection, &workspace, id)? else { return Ok(None) };
+            Ok(read::spans(connection, &[key], Parts::ALL, usize::MAX)?.0.pop())
+        };
+        self.readers.read(read).await
+    }
+
+    async fn project(&self, workspace: &str, project: &ProjectRef) -> Result<Option<i64>, StoreError> {
+        let (workspace, project) = (workspace.to_owned(), project.clone());
+        self.readers.read(move |connection| read::project(connection, &workspace, &project)).await
+    }
+
+    async fn find_spans(
+        &self,
+        query: SpanQuery,
+        order: Order,
+        limit: u64,
+        offset: u64,
+    ) -> Result<Vec<i64>, StoreError> {
+        self.readers.read(move |connection| read::find_spans(connection, &query, &order, limit, offset)).await
+    }
+
+    async fn count_spans(&self, query: SpanQuery) -> Result<u64, StoreError> {
+        self.readers.read(move |connection| read::count_spans(connection, &query)).await
+    }
+
+    async fn spans(
+        &self,
+        keys: Arc<[i64]>,
+        from: usize,
+        parts: Parts,
+        bytes_max: usize,
+    ) -> Result<(Vec<StoredSpan>, usize), StoreError> {
+        self.readers.read(move |connection| read::spans(connection, &keys[from..], parts, bytes_max)).await
+    }
+
+    async fn span_stats(&self, query: SpanQuery) -> Result<SpanStats, StoreError> {
+        self.readers.read(move |connection| read::span_stats(connection, &query)).await
+    }
+
+    async fn spans_exist(&self, project: i64, source: Option<Source>) -> Result<bool, StoreError> {
+        self.readers.read(move |connection| read::spans_exist(connection, project, source)).await
+    }
+
+    async fn score_names(&self, project: i64, span_type: Option<SpanType>) -> Result<Vec<String>, StoreError> {
+        self.readers.read(move |connection| read::score_names(connection, project, span_type)).await
+    }
+
+    async fn comment(&self, workspace: &str, span_id: Id, id: Id) -> Result<Option<CommentPublic>, StoreError> {
+        let workspace = workspace.to_owned();
+        self.readers.read(move |connection| read::comment(connection, &workspace, span_id, id)).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT key FROM workspaces LIMIT 1").execute(&self.readers).await.map_err(from_sqlx)?;
-        Ok(())
+        let read = |connection: &Connection| {
+            connection.query_row("SELECT key FROM workspaces LIMIT 1", [], |_| Ok(())).map_err(from_rusqlite)
+        };
+        self.readers.read(read).await
     }
 
     async fn check_writable(&self) -> Result<(), StoreError> {

@@ -7,6 +7,7 @@ mod code {
     pub(super) const BUSY: i32 = 5;
     pub(super) const LOCKED: i32 = 6;
     pub(super) const READ_ONLY: i32 = 8;
+    pub(super) const INTERRUPTED: i32 = 9;
     pub(super) const IO: i32 = 10;
     pub(super) const FULL: i32 = 13;
     pub(super) const CANNOT_OPEN: i32 = 14;
@@ -26,16 +27,8 @@ fn unavailable(result_code: i32) -> Option<StoreError> {
 
 pub(super) fn from_rusqlite(error: rusqlite::Error) -> StoreError {
     let code = error.sqlite_error().map(|inner| inner.extended_code);
-    code.and_then(unavailable).unwrap_or_else(|| StoreError::Other(error.into()))
-}
-
-pub(super) fn from_sqlx(error: sqlx::Error) -> StoreError {
-    let code = match &error {
-        sqlx::Error::Database(inner) => inner.code().and_then(|code| code.parse().ok()),
-        sqlx::Error::PoolTimedOut => {
-            return StoreError::Unavailable { reason: "all database connections are busy", full: false };
-        }
-        _ => None,
-    };
+    if code == Some(code::INTERRUPTED) {
+        return StoreError::TooLong;
+    }
     code.and_then(unavailable).unwrap_or_else(|| StoreError::Other(error.into()))
 }

@@ -14,8 +14,8 @@ use super::{BUSY, PAGE_BYTES, SqliteOptions};
 use crate::clock::Clock;
 use crate::model::Id;
 use crate::record::{Row, SpanField, SpanFields};
-use crate::store::apply::{Changed, Commit, Counted, NewProject, Outcome, SpanKey, Wanted, folded};
-use crate::store::cells::{Cells, SPAN_COLUMNS, others_text, read_span, tag_edits_text};
+use crate::store::apply::{Changed, Commit, Counted, Effect, Key, NewProject, Outcome, Wanted, folded};
+use crate::store::cells::{PAYLOAD_COLUMNS, SPAN_COLUMNS, others_text, read_span, tag_edits_text};
 use crate::store::{NotCommitted, Refusal, StoreError, Submission};
 
 type Answer = Result<Vec<Result<(), Refusal>>, NotCommitted>;
@@ -86,7 +86,7 @@ fn connect(path: &Path, options: SqliteOptions) -> rusqlite::Result<Connection> 
         let pages = (options.bytes_max / u64::from(PAGE_BYTES)).clamp(1, u64::from(u32::MAX));
         connection.pragma_update(None, "max_page_count", i64::try_from(pages).unwrap_or(i64::MAX))?;
     }
-    connection.set_prepared_statement_cache_capacity(32);
+    connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
 
@@ -174,12 +174,12 @@ fn load(
         let Some(workspace_key) = workspace_key(&workspace)? else { continue };
         let found = by_id.query_row(params![workspace_key, id.0.as_bytes()], |row| row.get(0));
         if let Some(key) = found.optional().map_err(from_rusqlite)? {
-            commit.know_project_id(workspace, id, key);
+            commit.know_project_id((workspace, id), key);
         }
     }
 
     let sql = format!(
-        "SELECT s.key, {SPAN_COLUMNS} FROM spans s LEFT JOIN span_payloads p ON p.span = s.key \
+        "SELECT s.key, {SPAN_COLUMNS}, {PAYLOAD_COLUMNS} FROM spans s LEFT JOIN span_payloads p ON p.span = s.key \
          WHERE s.workspace = ?1 AND s.id = ?2"
     );
     let mut find = transaction.prepare_cached(&sql).map_err(from_rusqlite)?;
@@ -191,6 +191,16 @@ fn load(
             None => None,
         };
         commit.know_span(key, stored);
+    }
+    let mut find = transaction
+        .prepare_cached("SELECT span_id FROM comments WHERE workspace = ?1 AND id = ?2")
+        .map_err(from_rusqlite)?;
+    for comment in wanted.comments {
+        let Some(workspace) = workspace_key(&comment.0)? else { continue };
+        let found = find.query_row(params![workspace, comment.1.0.as_bytes()], |row| row.get::<_, [u8; 16]>(0));
+        if let Some(span_id) = found.optional().map_err(from_rusqlite)? {
+            commit.know_comment(comment, Id(uuid::Uuid::from_bytes(span_id)));
+        }
     }
     Ok(commit)
 }
@@ -209,6 +219,9 @@ fn save(
     }
     commit.settle(&project_keys);
 
+    for effect in commit.effects() {
+        carry_out(transaction, workspaces, effect, now)?;
+    }
     let Outcome { rows, counts } = commit.outcome();
     let mut insert = transaction.prepare_cached(INSERT_SPAN)?;
     let mut update = transaction.prepare_cached(UPDATE_SPAN)?;
@@ -242,16 +255,17 @@ fn save(
 }
 
 const INSERT_SPAN: &str = "INSERT INTO spans (workspace, id, project, trace_id, parent_span_id, name, type, \
-     start_time, end_time, model, provider, tags, usage, error_info, cost, cost_value, ttft, source, environment, \
-     created_at, created_by, last_updated_at, last_updated_by, newest_stamp, newest_ended, updated, others, tag_edits) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, \
-     ?23, ?24, ?25, ?26, ?27, ?28)";
+     start_time, end_time, model, provider, tags, usage, error_info, cost, cost_value, ttft, source, \
+     environment, created_at, created_by, last_updated_at, last_updated_by, newest_stamp, newest_ended, \
+     updated, others, tag_edits, cost_version, payloads) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, \
+     ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)";
 
-const UPDATE_SPAN: &str = "UPDATE spans SET id = ?2, project = ?3, trace_id = ?4, parent_span_id = ?5, name = ?6, \
-     type = ?7, start_time = ?8, end_time = ?9, model = ?10, provider = ?11, tags = ?12, usage = ?13, \
-     error_info = ?14, cost = ?15, cost_value = ?16, ttft = ?17, source = ?18, environment = ?19, created_at = ?20, \
-     created_by = ?21, last_updated_at = ?22, last_updated_by = ?23, newest_stamp = ?24, newest_ended = ?25, \
-     updated = ?26, others = ?27, tag_edits = ?28 WHERE key = ?1";
+const UPDATE_SPAN: &str = "UPDATE spans SET id = ?2, project = ?3, trace_id = ?4, parent_span_id = ?5, \
+     name = ?6, type = ?7, start_time = ?8, end_time = ?9, model = ?10, provider = ?11, tags = ?12, \
+     usage = ?13, error_info = ?14, cost = ?15, cost_value = ?16, ttft = ?17, source = ?18, environment = ?19, \
+     created_at = ?20, created_by = ?21, last_updated_at = ?22, last_updated_by = ?23, newest_stamp = ?24, \
+     newest_ended = ?25, updated = ?26, others = ?27, tag_edits = ?28, cost_version = ?29, payloads = ?30 WHERE key = ?1";
 
 const UPSERT_PAYLOADS: &str = "INSERT INTO span_payloads \
      (span, input, output, metadata, metadata_model, metadata_has_provider) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
@@ -263,11 +277,14 @@ const UPSERT_PAYLOADS: &str = "INSERT INTO span_payloads \
 /// of the other.
 fn bind_span(
     statement: &mut rusqlite::CachedStatement<'_>,
-    span: &SpanKey,
+    span: &Key,
     first: i64,
     row: &Row<SpanFields>,
 ) -> rusqlite::Result<()> {
     let fields = &row.fields;
+    let stated = fields.total_estimated_cost.as_ref().map(|cost| &cost.0);
+    let estimate = row.estimate.as_ref().filter(|_| stated.is_none());
+    let cost = stated.or(estimate.map(|estimate| &estimate.cost));
     let mut at = 0;
     macro_rules! bind {
         ($($value:expr),+ $(,)?) => {
@@ -289,8 +306,8 @@ fn bind_span(
         fields.tags.as_ref().map(json_text),
         fields.usage.as_ref().map(json_text),
         fields.error_info.as_ref().map(json_text),
-        fields.total_estimated_cost.as_ref().map(|cost| cost.0.as_str()),
-        fields.total_estimated_cost.as_ref().map(|cost| cost.0.to_f64()),
+        cost.map(crate::model::Decimal::as_str),
+        cost.map(crate::model::Decimal::to_f64),
         fields.ttft,
         fields.source.map_or(0, crate::model::Source::code),
         fields.environment.as_deref(),
@@ -303,6 +320,10 @@ fn bind_span(
         row.lanes.updated.0,
         others_text(&row.lanes),
         tag_edits_text(&row.lanes),
+        estimate.map(|estimate| estimate.version.as_str()),
+        i64::from(fields.input.is_some())
+            | i64::from(fields.output.is_some()) << 1
+            | i64::from(fields.metadata.is_some()) << 2,
     );
     Ok(())
 }
@@ -312,13 +333,28 @@ fn json_text(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
+/// The key of a workspace, if there is one.
+fn workspace_of(
+    transaction: &Transaction<'_>,
+    workspaces: &mut Workspaces,
+    name: &Arc<str>,
+) -> rusqlite::Result<Option<i64>> {
+    if let Some(key) = workspaces.get(name) {
+        return Ok(Some(*key));
+    }
+    let mut find = transaction.prepare_cached("SELECT key FROM workspaces WHERE name = ?1")?;
+    let key = find.query_row([name], |row| row.get(0)).optional()?;
+    workspaces.extend(key.map(|key| (Arc::clone(name), key)));
+    Ok(key)
+}
+
 fn make_workspace(
     transaction: &Transaction<'_>,
     workspaces: &mut Workspaces,
     name: &Arc<str>,
 ) -> rusqlite::Result<i64> {
-    if let Some(key) = workspaces.get(name) {
-        return Ok(*key);
+    if let Some(key) = workspace_of(transaction, workspaces, name)? {
+        return Ok(key);
     }
     transaction.execute("INSERT INTO workspaces (name) VALUES (?1)", [name])?;
     let key = transaction.last_insert_rowid();
@@ -339,6 +375,83 @@ fn make_project(
         params![workspace, id.0.as_bytes(), project.name, folded(&project.name), now, project.user],
     )?;
     Ok(transaction.last_insert_rowid())
+}
+
+/// Empty: a score that was given outside of any annotation queue.
+fn queue_bytes(queue_id: Option<&Id>) -> &[u8] {
+    queue_id.map_or(&[], |id| id.0.as_bytes())
+}
+
+fn carry_out(
+    transaction: &Transaction<'_>,
+    workspaces: &mut Workspaces,
+    effect: Effect,
+    now: i64,
+) -> rusqlite::Result<()> {
+    match effect {
+        Effect::DeleteSpan { span, key } => {
+            let Some(workspace) = workspaces.get(&span.0) else { return Ok(()) };
+            // The payloads go with the row.
+            transaction.prepare_cached("DELETE FROM spans WHERE key = ?1")?.execute([key])?;
+            for table in ["span_scores", "comments"] {
+                let sql = format!("DELETE FROM {table} WHERE workspace = ?1 AND span_id = ?2");
+                transaction.prepare_cached(&sql)?.execute(params![workspace, span.1.0.as_bytes()])?;
+            }
+        }
+        Effect::PutScore { caller, score } => {
+            let workspace = make_workspace(transaction, workspaces, &caller.workspace)?;
+            let sql = "INSERT OR REPLACE INTO span_scores (workspace, span_id, name, author, queue_id, value, \
+                       category_name, reason, source, created_at, created_by, last_updated_at, last_updated_by) \
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?10, ?11)";
+            transaction.prepare_cached(sql)?.execute(params![
+                workspace,
+                score.span_id.0.as_bytes(),
+                score.name,
+                score.author,
+                queue_bytes(score.queue_id.as_ref()),
+                score.value.as_str(),
+                score.category_name,
+                score.reason,
+                score.source.code(),
+                now,
+                caller.user,
+            ])?;
+        }
+        Effect::DeleteScores { span, name, author, queue_id } => {
+            let Some(workspace) = workspace_of(transaction, workspaces, &span.0)? else { return Ok(()) };
+            let sql = "DELETE FROM span_scores WHERE workspace = ?1 AND span_id = ?2 AND name = ?3 AND queue_id = ?4 \
+                       AND (?5 IS NULL OR author = ?5)";
+            let queue = queue_bytes(queue_id.as_ref());
+            transaction.prepare_cached(sql)?.execute(params![workspace, span.1.0.as_bytes(), name, queue, author])?;
+        }
+        Effect::AddComment { caller, span_id, id, text, queue_id } => {
+            let workspace = make_workspace(transaction, workspaces, &caller.workspace)?;
+            let sql = "INSERT INTO comments (workspace, id, span_id, text, queue_id, created_at, created_by, \
+                       last_updated_at, last_updated_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?6, ?7)";
+            let queue = queue_id.as_ref().map(|id| id.0.as_bytes());
+            transaction.prepare_cached(sql)?.execute(params![
+                workspace,
+                id.0.as_bytes(),
+                span_id.0.as_bytes(),
+                text,
+                queue,
+                now,
+                caller.user,
+            ])?;
+        }
+        Effect::UpdateComment { caller, id, text } => {
+            let Some(workspace) = workspaces.get(&caller.workspace) else { return Ok(()) };
+            let sql = "UPDATE comments SET text = ?3, last_updated_at = max(last_updated_at + 1000, ?4), \
+                       last_updated_by = ?5 WHERE workspace = ?1 AND id = ?2";
+            transaction.prepare_cached(sql)?.execute(params![workspace, id.0.as_bytes(), text, now, caller.user])?;
+        }
+        Effect::DeleteComment { comment } => {
+            let Some(workspace) = workspace_of(transaction, workspaces, &comment.0)? else { return Ok(()) };
+            let sql = "DELETE FROM comments WHERE workspace = ?1 AND id = ?2";
+            transaction.prepare_cached(sql)?.execute(params![workspace, comment.1.0.as_bytes()])?;
+        }
+    }
+    Ok(())
 }
 
 fn save_counts(transaction: &Transaction<'_>, counts: &HashMap<Counted, i64>) -> rusqlite::Result<()> {
@@ -363,22 +476,4 @@ fn save_counts(transaction: &Transaction<'_>, counts: &HashMap<Counted, i64>) ->
         trace.execute(params![key, trace_id.0.as_bytes(), change])?;
     }
     Ok(())
-}
-
-impl Cells for rusqlite::Row<'_> {
-    fn integer(&self, at: usize) -> Result<Option<i64>, StoreError> {
-        self.get(at).map_err(from_rusqlite)
-    }
-
-    fn real(&self, at: usize) -> Result<Option<f64>, StoreError> {
-        self.get(at).map_err(from_rusqlite)
-    }
-
-    fn text(&self, at: usize) -> Result<Option<String>, StoreError> {
-        self.get(at).map_err(from_rusqlite)
-    }
-
-    fn bytes(&self, at: usize) -> Result<Option<Vec<u8>>, StoreError> {
-        self.get(at).map_err(from_rusqlite)
-    }
 }

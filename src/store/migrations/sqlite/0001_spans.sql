@@ -41,11 +41,13 @@ CREATE TABLE spans (
     tags            TEXT, -- JSON array
     usage           TEXT, -- JSON object
     error_info      TEXT, -- JSON object
-    cost            TEXT, -- exact decimal, as stated
+    cost            TEXT, -- exact decimal, as stated or estimated
     cost_value      REAL, -- the same, to filter, sort and sum by
+    cost_version    TEXT, -- version of the estimate; null where a client stated the cost
     ttft            REAL, -- milliseconds
     source          INTEGER NOT NULL DEFAULT 0,
     environment     TEXT,
+    payloads        INTEGER NOT NULL DEFAULT 0, -- which there are: 1 input, 2 output, 4 metadata
     created_at      INTEGER NOT NULL,
     created_by      TEXT    NOT NULL,
     last_updated_at INTEGER NOT NULL,
