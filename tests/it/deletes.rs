@@ -1,0 +1,1 @@
+//! Deleting spans, and updating many.

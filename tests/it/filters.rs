@@ -1,0 +1,1 @@
+//! Filters, sorting and searching, held against a plain evaluation in memory.

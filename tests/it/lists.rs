@@ -1,0 +1,1 @@
+//! Pages, streams and statistics of many spans.

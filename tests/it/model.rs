@@ -1,0 +1,1 @@
+//! Random sequences of writes, held against a simple model after each step.
