@@ -28,7 +28,7 @@ pub use error_info::{ErrorInfo, ErrorInfoPublic, ErrorInfoWrite};
 pub use error_message::{ErrorMessage, Violation};
 pub use feedback_score::{FeedbackScorePublic, ScoreSource, ValueEntryPublic};
 pub use id::Id;
-pub use json::{JsonListString, JsonListStringPublic, JsonListStringWrite, Payload, is_null};
+pub use json::{JsonListString, JsonListStringPublic, JsonListStringWrite, Object, Payload, is_null};
 pub use limits::{Limited, TextLimits};
 pub use span::{SPANS_IN_BATCH_MAX, SpanBatchWrite, SpanList, SpanPublic, SpanUpdate, SpanWrite};
 pub use span_enums::{Source, SpanType};

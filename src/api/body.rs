@@ -14,7 +14,7 @@ use validator::Validate;
 use super::problems;
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::model::{Limited, SpanBatchWrite, SpanUpdate, SpanWrite, Violation, flatten};
+use crate::model::{Limited, Object, SpanBatchWrite, SpanUpdate, SpanWrite, Violation, flatten};
 use crate::scan::{MetadataNotes, Records, scan};
 
 /// How large request bodies may be, and how long they may take.
@@ -225,8 +225,8 @@ fn parse<T: RequestBody>(
         return Err(ApiError::unprocessable("", "", "The request body must not be null"));
     }
     let scanned = scan(text, T::RECORDS, &state.limits.json).map_err(|over| problems::over_limit(text, &over))?;
-    let value: T =
-        serde_json::from_str(&scanned.text).map_err(|error| problems::unreadable::<T>(text, &scanned, &error))?;
+    let Object(value): Object<T> = serde_json::from_str(&scanned.text)
+        .map_err(|error| problems::unreadable::<Object<T>>(text, &scanned, &error))?;
     let mut broken: Vec<Violation> = value.validate().err().as_ref().map(flatten).unwrap_or_default();
     value.over_limits(&state.limits.text, "", "", &mut broken);
     if !broken.is_empty() {

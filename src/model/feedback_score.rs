@@ -67,6 +67,7 @@ pub struct FeedbackScorePublic {
 fn score_value() -> utoipa::openapi::schema::Object {
     utoipa::openapi::ObjectBuilder::new()
         .schema_type(utoipa::openapi::schema::Type::Number)
+        .description(Some("The score; the mean where several authors gave one."))
         .minimum(Some(-1e9))
         .maximum(Some(1e9))
         .build()
