@@ -36,7 +36,7 @@ pub use feedback_score::{
 };
 pub use id::Id;
 pub use ids::{BatchDelete, Ids};
-pub use json::{JsonListString, JsonListStringPublic, JsonListStringWrite, Payload, is_null};
+pub use json::{JsonListString, JsonListStringPublic, JsonListStringWrite, Object, Payload, is_null};
 pub use limits::{Limited, TextLimits};
 pub use operator::Operator;
 pub use span::{SPANS_IN_BATCH_MAX, SpanBatchWrite, SpanList, SpanPublic, SpanUpdate, SpanWrite};

@@ -15,7 +15,7 @@ use super::problems;
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::model::{
-    BatchDelete, Comment, DeleteFeedbackScore, FeedbackScore, FeedbackScoreBatch, Limited, SpanBatchUpdate,
+    BatchDelete, Comment, DeleteFeedbackScore, FeedbackScore, FeedbackScoreBatch, Limited, Object, SpanBatchUpdate,
     SpanBatchWrite, SpanSearchStreamRequest, SpanUpdate, SpanWrite, Violation, flatten,
 };
 use crate::scan::{MetadataNotes, Records, scan};
@@ -256,8 +256,8 @@ fn parse<T: RequestBody>(
         return Err(ApiError::unprocessable("", "", "The request body must not be null"));
     }
     let scanned = scan(text, T::RECORDS, &state.limits.json).map_err(|over| problems::over_limit(text, &over))?;
-    let value: T =
-        serde_json::from_str(&scanned.text).map_err(|error| problems::unreadable::<T>(text, &scanned, &error))?;
+    let Object(value): Object<T> = serde_json::from_str(&scanned.text)
+        .map_err(|error| problems::unreadable::<Object<T>>(text, &scanned, &error))?;
     let mut broken: Vec<Violation> = value.validate().err().as_ref().map(flatten).unwrap_or_default();
     value.over_limits(&state.limits.text, "", "", &mut broken);
     if !broken.is_empty() {

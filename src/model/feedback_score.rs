@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::openapi::Ref;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 use validator::{Validate, ValidationErrors};
 
+use super::json::objects;
 use super::span_enums::vocabulary;
 use super::validation::broken;
 use super::{Decimal, Id, ProjectName, Timestamp};
@@ -141,9 +142,14 @@ impl Validate for FeedbackScoreBatch {
 }
 
 /// The members of a batch.
-#[derive(Debug, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug)]
 pub struct ScoreList(pub Vec<FeedbackScoreBatchItem>);
+
+impl<'de> Deserialize<'de> for ScoreList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        objects(deserializer).map(Self)
+    }
+}
 
 impl Validate for ScoreList {
     fn validate(&self) -> Result<(), ValidationErrors> {

@@ -1,12 +1,12 @@
 //! Spans: one step of a trace, as clients write and read it.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::openapi::schema::{ArrayBuilder, Schema};
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 use validator::{Validate, ValidationErrors};
 
-use super::json::explicit;
+use super::json::{explicit, object, objects};
 use super::validation::broken;
 use super::{
     CommentPublic, Cost, Environment, ErrorInfo, ErrorInfoPublic, ErrorInfoWrite, FeedbackScorePublic, Id,
@@ -64,6 +64,7 @@ pub struct SpanWrite {
     #[schema(inline)]
     pub usage: Option<Usage>,
     /// The error it ended with.
+    #[serde(default, deserialize_with = "object")]
     pub error_info: Option<ErrorInfoWrite>,
     /// Orders several creates of the same id: member by member, the one with the later stamp counts.
     #[schema(inline)]
@@ -113,9 +114,14 @@ impl Validate for SpanBatchWrite {
 }
 
 /// The members of a batch.
-#[derive(Debug, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug)]
 pub struct SpanList(pub Vec<SpanWrite>);
+
+impl<'de> Deserialize<'de> for SpanList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        objects(deserializer).map(Self)
+    }
+}
 
 impl Validate for SpanList {
     fn validate(&self) -> Result<(), ValidationErrors> {
@@ -205,6 +211,7 @@ pub struct SpanUpdate {
     #[validate(nested)]
     pub total_estimated_cost: Option<Cost>,
     /// Replaces the error.
+    #[serde(default, deserialize_with = "object")]
     pub error_info: Option<ErrorInfo>,
     /// Time to first token in milliseconds.
     pub ttft: Option<f64>,

@@ -7,6 +7,7 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, openapi::Ref};
 use validator::{Validate, ValidationErrors};
 
+use super::json::{Object, object};
 use super::validation::broken;
 use super::{ErrorMessagePublic, Id, Ids, SpanFilter, SpanPublic, SpanType, SpanUpdate, Timestamp};
 
@@ -19,6 +20,7 @@ pub struct SpanBatchUpdate {
     pub ids: Option<Ids>,
     /// The change. Its identity (project, trace, parent) is not looked at.
     #[schema(required, value_type = SpanUpdate)]
+    #[serde(default, deserialize_with = "object")]
     pub update: Option<SpanUpdate>,
     /// If true, `tags` are added to the tags there are; if false, they replace them.
     pub merge_tags: Option<bool>,
@@ -132,7 +134,7 @@ pub struct SpanSearchStreamRequest {
     #[schema(inline)]
     pub r#type: Option<SpanType>,
     /// Only those for which all of these hold.
-    #[schema(required = false)]
+    #[serde(default, deserialize_with = "filters")]
     pub filters: Option<Vec<SpanFilter>>,
     /// Most spans to answer with.
     #[schema(inline)]
@@ -155,6 +157,12 @@ pub struct SpanSearchStreamRequest {
     #[schema(inline)]
     #[validate(nested)]
     pub to_time: Option<Timestamp>,
+}
+
+/// Filters, each an object.
+fn filters<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Vec<SpanFilter>>, D::Error> {
+    let sent: Option<Vec<Object<SpanFilter>>> = Option::deserialize(from)?;
+    Ok(sent.map(|sent| sent.into_iter().map(|filter| filter.0).collect()))
 }
 
 /// The answer to a search: one span a line.

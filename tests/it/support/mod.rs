@@ -2,9 +2,12 @@
 
 mod answer;
 mod contract;
+pub(crate) mod flatten;
 mod process;
+pub(crate) mod samples;
 mod server;
 mod snapshots;
+pub(crate) mod views;
 
 pub(crate) use answer::Answer;
 pub(crate) use contract::contract;
