@@ -296,16 +296,25 @@ stat!(
 #[schema(as = PercentageValues_Public)]
 pub struct PercentageValues {
     /// Half are not above it.
-    #[schema(required = false, schema_with = number)]
-    pub p50: f64,
+    #[schema(required = false, inline)]
+    pub p50: Number,
     /// Nine in ten are not above it.
-    #[schema(required = false, schema_with = number)]
-    pub p90: f64,
+    #[schema(required = false, inline)]
+    pub p90: Number,
     /// All but one in a hundred are not above it.
-    #[schema(required = false, schema_with = number)]
-    pub p99: f64,
+    #[schema(required = false, inline)]
+    pub p99: Number,
 }
 
-fn number() -> utoipa::openapi::schema::Object {
-    ObjectBuilder::new().schema_type(Type::Number).build()
+/// A number that promises no format.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(transparent)]
+pub struct Number(pub f64);
+
+impl PartialSchema for Number {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::Number).into()
+    }
 }
+
+impl ToSchema for Number {}

@@ -16,9 +16,9 @@ use crate::api::extract::{PathId, ValidJson, ValidQuery};
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::model::{
-    AvgValueStat, CountValueStat, ErrorMessage, ExistenceResponse, FeedbackScoreNamesPublic, Id, PercentageValueStat,
-    PercentageValues, ProjectStatsPublic, ScoreNamePublic, SearchLimit, Source, SpanPagePublic, SpanPublic,
-    SpanSearchStreamRequest, SpanStream, SpanType, StatItem, kind,
+    AvgValueStat, CountValueStat, ErrorMessage, ExistenceResponse, FeedbackScoreNamesPublic, Id, Number,
+    PercentageValueStat, PercentageValues, ProjectStatsPublic, ScoreNamePublic, SearchLimit, Source, SpanPagePublic,
+    SpanPublic, SpanSearchStreamRequest, SpanStream, SpanType, StatItem, kind,
 };
 use crate::record::{ProjectRef, View};
 use crate::store::{Caller, Order, SORTABLE, SpanQuery, SpanStats};
@@ -207,7 +207,7 @@ fn stat_items(stats: SpanStats) -> Vec<StatItem> {
     if stats.count == 0 {
         return Vec::new();
     }
-    let [p50, p90, p99] = stats.duration_ms.map(in_range);
+    let [p50, p90, p99] = stats.duration_ms.map(|value| Number(in_range(value)));
     let percentage = PercentageValueStat {
         name: "duration".to_owned(),
         r#type: kind::PercentageKind::Percentage,
