@@ -43,9 +43,9 @@ pub(super) fn id_value(id: Id) -> Value {
     Value::Bytes(id.0.as_bytes().to_vec())
 }
 
-/// ` FROM … WHERE …` for a query; `s` is the span, `p` its payloads.
-pub(super) fn from_where(query: &SpanQuery, order: Option<&Order>, sql: &mut Sql) {
-    sql.push(" FROM spans s");
+/// The condition that picks a query's spans, to follow `FROM spans s`, with `p` for the payloads where they are asked
+/// about.
+pub(super) fn filtered(query: &SpanQuery, order: Option<&Order>, sql: &mut Sql) {
     let sorts_payloads =
         matches!(order, Some(Order::By { field: SortField::Plain("input" | "output" | "metadata"), .. }));
     if sorts_payloads || query.search.is_some() || query.filters.iter().any(Filter::needs_payloads) {

@@ -30,6 +30,23 @@ impl Quantiles {
         *self.buckets.entry(bucket(value)).or_default() += 1;
     }
 
+    /// Takes in another's values.
+    pub(super) fn absorb(&mut self, other: Self) {
+        for value in other.exact {
+            self.add(value);
+        }
+        if other.buckets.is_empty() {
+            return;
+        }
+        self.count += other.buckets.values().sum::<u64>();
+        for value in std::mem::take(&mut self.exact) {
+            *self.buckets.entry(bucket(value)).or_default() += 1;
+        }
+        for (bucket, count) in other.buckets {
+            *self.buckets.entry(bucket).or_default() += count;
+        }
+    }
+
     /// The values at these fractions, with linear interpolation between neighbours; 0 where there are no values.
     pub(super) fn at<const N: usize>(mut self, fractions: [f64; N]) -> [f64; N] {
         if self.count == 0 {
@@ -103,6 +120,16 @@ mod tests {
         assert_eq!(of([7.0]).at([0.5, 0.99]), [7.0, 7.0]);
         assert_eq!(of([4.0, 1.0, 3.0, 2.0]).at([0.5]), [2.5]);
         assert_eq!(of((1..=101).map(f64::from)).at([0.5, 0.9, 0.99]), [51.0, 91.0, 100.0]);
+    }
+
+    #[test]
+    fn parts_make_a_whole() {
+        for size in [10, 1_500_000_u32] {
+            let mut whole = of((0..size).map(f64::from));
+            whole.absorb(of((size..2 * size).map(f64::from)));
+            let [half] = whole.at([0.5]);
+            assert!((half - f64::from(size)).abs() <= f64::from(size) * 0.006 + 0.5, "{half} of {size}");
+        }
     }
 
     #[test]

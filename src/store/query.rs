@@ -113,6 +113,7 @@ impl SortField {
 
 /// Which parts of spans are read.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a part of its own")]
 pub struct Parts {
     /// The input.
     pub input: bool,

@@ -141,7 +141,28 @@ impl Store for SqliteStore {
     }
 
     async fn span_stats(&self, query: SpanQuery) -> Result<SpanStats, StoreError> {
-        self.readers.read(move |connection| read::span_stats(connection, &query)).await
+        let query = Arc::new(query);
+        let parts = std::thread::available_parallelism().map_or(1, |cores| i64::try_from(cores.get()).unwrap_or(1));
+        let asked = Arc::clone(&query);
+        let plan = move |connection: &Connection| {
+            let ranges = read::stats_ranges(connection, &asked, parts)?;
+            Ok((ranges, read::stats_scores(connection, &asked)?))
+        };
+        let (ranges, scores) = self.readers.read(plan).await?;
+        let parts: Vec<_> = if ranges.is_empty() { vec![None] } else { ranges.into_iter().map(Some).collect() };
+        // Each part is of its own moment; every span is in one part, and counted once.
+        let sums = futures_util::future::try_join_all(parts.into_iter().map(|range| {
+            let query = Arc::clone(&query);
+            self.readers.read(move |connection| read::stats_sums(connection, &query, range))
+        }));
+        let mut all = stats::Sums::default();
+        for part in sums.await? {
+            all.absorb(part);
+        }
+        for (name, mean) in scores {
+            all.add_score(name, mean);
+        }
+        Ok(all.finish())
     }
 
     async fn spans_exist(&self, project: i64, source: Option<Source>) -> Result<bool, StoreError> {

@@ -192,11 +192,11 @@ pub(in crate::api) async fn get_span_stats(
 ) -> Result<Json<ProjectStatsPublic>, ApiError> {
     let (mut query, project) = scope.read()?;
     query.project = project_key(&state, &caller, &project).await?;
-    Ok(Json(ProjectStatsPublic { stats: stat_items(state.store.span_stats(query).await?) }))
+    Ok(Json(ProjectStatsPublic { stats: stat_items(&state.store.span_stats(query).await?) }))
 }
 
 /// The figures in the original's order; none where there are no spans.
-fn stat_items(stats: SpanStats) -> Vec<StatItem> {
+fn stat_items(stats: &SpanStats) -> Vec<StatItem> {
     let count = |name: &str, value: u64| {
         let value = i64::try_from(value).unwrap_or(i64::MAX);
         StatItem::Count(CountValueStat { name: name.to_owned(), r#type: kind::CountKind::Count, value })

@@ -17,7 +17,7 @@ use crate::record::View;
 const PIECE_BYTES: usize = 1 << 20;
 
 /// How long a client may take over a piece before it is given up.
-const STALLED_MAX: Duration = Duration::from_secs(120);
+const STALLED_MAX: Duration = Duration::from_mins(2);
 
 /// How spans are put one after the other.
 #[derive(Debug, Clone)]

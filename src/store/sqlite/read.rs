@@ -10,8 +10,8 @@ use crate::model::{CommentPublic, Id, NotEmpty, ScoreSource, Source, SpanType, T
 use crate::record::{ProjectRef, Score, StoredScore, StoredSpan};
 use crate::store::apply::folded;
 use crate::store::cells::{COLUMNS_COUNT, Cells, PAYLOAD_COLUMNS, SPAN_COLUMNS, corrupt, id as id_at, read_span};
-use crate::store::condition::{Sql, Value, from_where, order_by};
-use crate::store::{Order, Parts, SpanQuery, SpanStats, StoreError};
+use crate::store::condition::{Sql, Value, filtered, order_by};
+use crate::store::{Order, Parts, SpanQuery, StoreError};
 
 impl Cells for rusqlite::Row<'_> {
     fn integer(&self, at: usize) -> Result<Option<i64>, StoreError> {
@@ -114,8 +114,8 @@ pub(super) fn find_spans(
     offset: u64,
 ) -> Result<Vec<i64>, StoreError> {
     let mut sql = Sql::default();
-    sql.push("SELECT s.key");
-    from_where(query, Some(order), &mut sql);
+    sql.push("SELECT s.key FROM spans s");
+    filtered(query, Some(order), &mut sql);
     order_by(order, &mut sql);
     let whole = |number: u64| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
     let (limit, offset) = (sql.bind(whole(limit)), sql.bind(whole(offset)));
@@ -148,8 +148,8 @@ pub(super) fn count_spans(connection: &Connection, query: &SpanQuery) -> Result<
             sql.push(&format!("{project} AND c.trace_id = {trace}"));
         }
         _ => {
-            sql.push("SELECT count(*)");
-            from_where(query, None, &mut sql);
+            sql.push("SELECT count(*) FROM spans s");
+            filtered(query, None, &mut sql);
         }
     }
     let count = rows_of(connection, &sql, |row| integer(row, 0))?;
@@ -329,28 +329,69 @@ pub(super) fn score_names(
     rows(connection, sql, params![project, span_type.map(SpanType::code)], |row| Ok(row.text(0)?.unwrap_or_default()))
 }
 
-pub(super) fn span_stats(connection: &Connection, query: &SpanQuery) -> Result<SpanStats, StoreError> {
-    let transaction = connection.unchecked_transaction().map_err(from_rusqlite)?;
+/// The ranges of keys over which statistics are summed up side by side; none where an index leads to the rows.
+///
+/// A project that is a good part of the table is read in the table's own order, which is the fastest there is.
+pub(super) fn stats_ranges(
+    connection: &Connection,
+    query: &SpanQuery,
+    parts: i64,
+) -> Result<Vec<(i64, i64)>, StoreError> {
+    if query.trace_id.is_some() || query.id_min.is_some() || query.id_max.is_some() {
+        return Ok(Vec::new());
+    }
+    let count = count_spans(connection, &SpanQuery::all_of(query.project))?;
+    let last: Option<i64> = first(connection, "SELECT max(key) FROM spans", [], |row| row.get(0))?.flatten();
+    let last = last.unwrap_or_default();
+    if i64::try_from(count).unwrap_or(i64::MAX) < (last / 4).max(STATS_ROWS_IN_TURN) {
+        return Ok(Vec::new());
+    }
+    let width = last / parts + 1;
+    Ok((0..parts).map(|part| (part * width, (part + 1) * width - 1)).collect())
+}
+
+/// Rows that are summed up faster than they are divided.
+const STATS_ROWS_IN_TURN: i64 = 20_000;
+
+/// Sums over the rows that are meant, within a range of keys if there is one.
+pub(super) fn stats_sums(
+    connection: &Connection,
+    query: &SpanQuery,
+    range: Option<(i64, i64)>,
+) -> Result<stats::Sums, StoreError> {
     let mut sql = Sql::default();
     sql.push("SELECT s.start_time, s.end_time, s.payloads, s.tags, s.cost_value, s.usage, s.error_info IS NOT NULL");
-    from_where(query, None, &mut sql);
+    sql.push(" FROM spans s");
+    if range.is_some() {
+        sql.push(" NOT INDEXED");
+    }
+    filtered(query, None, &mut sql);
+    if let Some((low, high)) = range {
+        let (low, high) = (sql.bind(Value::Integer(low)), sql.bind(Value::Integer(high)));
+        sql.push(&format!(" AND s.key BETWEEN {low} AND {high}"));
+    }
     let mut sums = stats::Sums::default();
-    let mut statement = transaction.prepare_cached(&sql.text).map_err(from_rusqlite)?;
+    let mut statement = connection.prepare_cached(&sql.text).map_err(from_rusqlite)?;
     let mut cursor = statement.query(params_from_iter(&sql.values)).map_err(from_rusqlite)?;
     while let Some(row) = cursor.next().map_err(from_rusqlite)? {
         sums.add(row).map_err(from_rusqlite)?;
     }
+    Ok(sums)
+}
 
-    let mut scored = Sql::default();
-    scored.push(
+/// Mean scores of the spans that are meant, one for each span and name.
+pub(super) fn stats_scores(connection: &Connection, query: &SpanQuery) -> Result<Vec<(String, f64)>, StoreError> {
+    let mut sql = Sql::default();
+    // From the scores to their spans: most spans have none.
+    sql.push(
         "SELECT l.name, mean_score(l.value) FROM (SELECT f.span_id AS span_id, f.name AS name, f.value AS value, \
-         max(f.last_updated_at) FROM span_scores f JOIN spans s0 ON s0.workspace = f.workspace AND s0.id = f.span_id \
-         WHERE s0.key IN (SELECT s.key",
+         max(f.last_updated_at) FROM span_scores f CROSS JOIN spans s ON s.workspace = f.workspace AND s.id = f.span_id",
     );
-    from_where(query, None, &mut scored);
-    scored.push(") GROUP BY f.span_id, f.name, f.author) l GROUP BY l.span_id, l.name");
-    for (name, mean) in rows_of(&transaction, &scored, |row| Ok((row.text(0)?.unwrap_or_default(), row.real(1)?)))? {
-        sums.add_score(name, mean.unwrap_or_default());
-    }
-    Ok(sums.finish())
+    filtered(query, None, &mut sql);
+    let project = sql.bind(Value::Integer(query.project));
+    sql.push(&format!(
+        " AND f.workspace = (SELECT workspace FROM projects WHERE key = {project}) \
+         GROUP BY f.span_id, f.name, f.author) l GROUP BY l.span_id, l.name"
+    ));
+    rows_of(connection, &sql, |row| Ok((row.text(0)?.unwrap_or_default(), row.real(1)?.unwrap_or_default())))
 }

@@ -54,10 +54,8 @@ impl Readers {
         self: &Arc<Self>,
         query: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let busy = StoreError::Unavailable { reason: "all database connections are busy", full: false };
-        let permit = match tokio::time::timeout(WAIT, Arc::clone(&self.room).acquire_owned()).await {
-            Ok(Ok(permit)) => permit,
-            _ => return Err(busy),
+        let Ok(Ok(permit)) = tokio::time::timeout(WAIT, Arc::clone(&self.room).acquire_owned()).await else {
+            return Err(StoreError::Unavailable { reason: "all database connections are busy", full: false });
         };
         let nobody_waits = Arc::new(AtomicBool::new(false));
         let _waiting = Waiting(Arc::clone(&nobody_waits));

@@ -85,6 +85,29 @@ impl Sums {
         sum.1 += 1;
     }
 
+    /// Takes in the sums of other rows.
+    pub(super) fn absorb(&mut self, other: Self) {
+        let (stats, more) = (&mut self.stats, other.stats);
+        stats.count += more.count;
+        stats.inputs += more.inputs;
+        stats.outputs += more.outputs;
+        stats.metadata += more.metadata;
+        stats.tags += more.tags;
+        stats.costs += more.costs;
+        stats.cost_sum += more.cost_sum;
+        stats.errors += more.errors;
+        self.durations.absorb(other.durations);
+        for (name, sum, number) in other.usage {
+            match self.usage.iter_mut().find(|(known, _, _)| *known == name) {
+                Some(known) => {
+                    known.1 += sum;
+                    known.2 += number;
+                }
+                None => self.usage.push((name, sum, number)),
+            }
+        }
+    }
+
     pub(super) fn finish(self) -> SpanStats {
         let Self { mut stats, durations, usage } = self;
         stats.duration_ms = durations.at([0.5, 0.9, 0.99]);
