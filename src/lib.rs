@@ -3,14 +3,17 @@
 //! The parts, and the only directions in which they know of each other:
 //!
 //! ```text
-//! main -> app -> server -> api -> ingest -> store -> record -> model
-//!                           |       |                  |
-//!                           +-> error                  +-> scan
+//! main -> app -> server -> api -> ingest -> store -> filter -> model
+//!                           |                 |
+//!                           +-> error         +-> record -> scan
 //! ```
 //!
+//! A test holds every file to them. What each part is for:
+//!
 //! * [`model`] is the contract: what goes over the wire. It knows nothing else.
-//! * [`scan`] walks a JSON body before it is parsed.
-//! * [`record`] says what a write states and how writes merge, whatever order they come in.
+//! * [`scan`] walks a JSON body before it is parsed; [`json_path`] and [`like`] look into texts without parsing them.
+//! * [`record`] says what a write states, how writes merge, whatever order they come in, and how a span is shown.
+//! * [`filter`] is the table of what can be asked of spans.
 //! * [`store`] keeps spans; databases stand behind one trait.
 //! * [`ingest`] lets concurrent writes share a transaction.
 //! * [`api`] has the route table, the handlers, and the document that is generated from them.

@@ -8,8 +8,10 @@ mod merge;
 mod score;
 mod span;
 mod truncate;
+mod view;
 
 pub use fields::{FieldSet, Fields};
 pub use merge::{DAY_NANOS, Estimate, Lane, Lanes, Owner, Record, Row, TagEdits, merge};
 pub use score::{Score, StoredScore, mean_score, shown_scores};
-pub use span::{Conflict, Metadata, ProjectRef, SpanField, SpanFields, SpanRecord, StoredSpan, View, conflict};
+pub use span::{Conflict, Metadata, ProjectRef, SpanField, SpanFields, SpanRecord, conflict};
+pub use view::{Parts, StoredSpan, View};

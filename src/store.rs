@@ -16,9 +16,9 @@ use async_trait::async_trait;
 
 use crate::clock::Clock;
 use crate::model::{CommentPublic, Id, Source, SpanType};
-use crate::record::{Conflict, ProjectRef, Record, Score, SpanFields, SpanRecord, StoredSpan};
+use crate::record::{Conflict, Parts, ProjectRef, Record, Score, SpanFields, SpanRecord, StoredSpan};
 
-pub use query::{Order, Parts, SORTABLE, SortField, SpanQuery, SpanStats};
+pub use query::{Order, SORTABLE, SortField, SpanQuery, SpanStats};
 pub use sqlite::{SqliteOptions, SqliteStore};
 
 /// The workspace every installation begins with, and the id of its default project.

@@ -111,27 +111,6 @@ impl SortField {
     }
 }
 
-/// Which parts of spans are read.
-#[derive(Debug, Clone, Copy)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a part of its own")]
-pub struct Parts {
-    /// The input.
-    pub input: bool,
-    /// The output.
-    pub output: bool,
-    /// The metadata.
-    pub metadata: bool,
-    /// Scores.
-    pub scores: bool,
-    /// Comments.
-    pub comments: bool,
-}
-
-impl Parts {
-    /// Everything.
-    pub const ALL: Self = Self { input: true, output: true, metadata: true, scores: true, comments: true };
-}
-
 /// Sums over spans.
 #[derive(Debug, Default, Clone)]
 pub struct SpanStats {

@@ -21,10 +21,10 @@ use rusqlite::Connection;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
-use super::{NotCommitted, Order, Parts, Refusal, SpanQuery, SpanStats, Store, StoreError, Submission};
+use super::{NotCommitted, Order, Refusal, SpanQuery, SpanStats, Store, StoreError, Submission};
 use crate::clock::Clock;
 use crate::model::{CommentPublic, Id, Source, SpanType};
-use crate::record::{ProjectRef, StoredSpan};
+use crate::record::{Parts, ProjectRef, StoredSpan};
 use errors::from_rusqlite;
 use lock::Lock;
 use readers::Readers;

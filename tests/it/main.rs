@@ -19,5 +19,6 @@ mod model;
 mod pressure;
 mod replay;
 mod scores;
+mod tidy;
 mod transport;
 mod update;

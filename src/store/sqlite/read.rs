@@ -7,11 +7,11 @@ use rusqlite::{Connection, OptionalExtension as _, Params, ToSql, params, params
 use super::errors::from_rusqlite;
 use super::stats;
 use crate::model::{CommentPublic, Id, NotEmpty, ScoreSource, Source, SpanType, Timestamp};
-use crate::record::{ProjectRef, Score, StoredScore, StoredSpan};
+use crate::record::{Parts, ProjectRef, Score, StoredScore, StoredSpan};
 use crate::store::apply::folded;
 use crate::store::cells::{COLUMNS_COUNT, Cells, PAYLOAD_COLUMNS, SPAN_COLUMNS, corrupt, id as id_at, read_span};
 use crate::store::condition::{Sql, Value, filtered, order_by};
-use crate::store::{Order, Parts, SpanQuery, StoreError};
+use crate::store::{Order, SpanQuery, StoreError};
 
 impl Cells for rusqlite::Row<'_> {
     fn integer(&self, at: usize) -> Result<Option<i64>, StoreError> {
