@@ -50,6 +50,7 @@ pub struct AppState {
 pub struct App {
     state: AppState,
     committer: JoinHandle<()>,
+    closing: CancellationToken,
     grace: Duration,
     limits: server::ConnectionLimits,
 }
@@ -58,7 +59,8 @@ impl App {
     /// Starts what works behind the requests.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, config: &ServeConfig, clock: Clock) -> Self {
-        let (ingest, committer) = Ingest::start(Arc::clone(&store), config.ingest);
+        let closing = CancellationToken::new();
+        let (ingest, committer) = Ingest::start(Arc::clone(&store), config.ingest, closing.clone());
         let units = (config.body.bodies_bytes_max / api::BODY_UNIT_BYTES).clamp(1, u32::MAX as usize >> 3);
         let state = AppState {
             store,
@@ -67,17 +69,24 @@ impl App {
             limits: RequestLimits { body: config.body, json: config.json, text: config.text },
             body_memory: Arc::new(Semaphore::new(units)),
         };
-        Self { state, committer, grace: Duration::from_secs(config.shutdown_seconds_max), limits: config.connections }
+        Self {
+            state,
+            committer,
+            closing,
+            grace: Duration::from_secs(config.shutdown_seconds_max),
+            limits: config.connections,
+        }
     }
 
     /// Serves until `shutdown`; then takes no more requests, finishes those begun, stores what was accepted, and lets
     /// go of the database.
     pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) {
-        let Self { state, committer, grace, limits } = self;
+        let Self { state, committer, closing, grace, limits } = self;
         let store = Arc::clone(&state.store);
         let router = api::router(state);
         server::serve(listener, router, limits, shutdown, grace).await;
-        // The last handler has let go of the queue: what is in it is stored, and the task ends.
+        // What is in the queue is stored; requests that did not end in time find it closed.
+        closing.cancel();
         if committer.await.is_err() {
             tracing::error!("the committing task failed");
         }

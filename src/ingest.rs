@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::store::{NotCommitted, Refusal, Store, StoreError, Submission};
 
@@ -89,9 +90,10 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    /// Starts the task. It ends, with everything in the queue answered, once every [`Ingest`] is dropped.
+    /// Starts the task. Once `closing` is cancelled nothing more is taken, and the task ends when everything in the
+    /// queue is answered.
     #[must_use]
-    pub fn start(store: Arc<dyn Store>, limits: IngestLimits) -> (Self, JoinHandle<()>) {
+    pub fn start(store: Arc<dyn Store>, limits: IngestLimits, closing: CancellationToken) -> (Self, JoinHandle<()>) {
         // Unbounded as a channel: rows and bytes are counted, and bounded, before anything is sent.
         let (queue, waiting) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
@@ -101,7 +103,7 @@ impl Ingest {
             rows_a_second: AtomicU64::new(ROWS_A_SECOND),
             trouble: watch::Sender::new(None),
         });
-        let task = tokio::spawn(run(store, waiting, Arc::clone(&shared)));
+        let task = tokio::spawn(run(store, waiting, Arc::clone(&shared), closing));
         (Self { queue, shared }, task)
     }
 
@@ -180,12 +182,21 @@ impl Shared {
     }
 }
 
-async fn run(store: Arc<dyn Store>, mut waiting: mpsc::UnboundedReceiver<Waiting>, shared: Arc<Shared>) {
+async fn run(
+    store: Arc<dyn Store>,
+    mut waiting: mpsc::UnboundedReceiver<Waiting>,
+    shared: Arc<Shared>,
+    closing: CancellationToken,
+) {
     loop {
         // While the store cannot be written, it is asked now and then whether it can be again.
         let next = if shared.trouble.borrow().is_some() {
             tokio::select! {
                 next = waiting.recv() => next,
+                () = closing.cancelled(), if !waiting.is_closed() => {
+                    waiting.close();
+                    continue;
+                }
                 () = tokio::time::sleep(RETRY) => {
                     if store.check_writable().await.is_ok() {
                         shared.set_trouble(None);
@@ -194,7 +205,13 @@ async fn run(store: Arc<dyn Store>, mut waiting: mpsc::UnboundedReceiver<Waiting
                 }
             }
         } else {
-            waiting.recv().await
+            tokio::select! {
+                next = waiting.recv() => next,
+                () = closing.cancelled(), if !waiting.is_closed() => {
+                    waiting.close();
+                    continue;
+                }
+            }
         };
         let Some(first) = next else { return };
         let group = gather(first, &mut waiting, shared.limits);

@@ -8,7 +8,7 @@ use utoipa::{PartialSchema, openapi::Ref};
 use validator::{Validate, ValidationErrors};
 
 use super::json::{Object, object};
-use super::validation::broken;
+use super::validation::{broken, broken_rules, rule};
 use super::{ErrorMessagePublic, Id, Ids, SpanFilter, SpanPublic, SpanType, SpanUpdate, Timestamp};
 
 /// One change to many spans.
@@ -31,7 +31,15 @@ impl Validate for SpanBatchUpdate {
     fn validate(&self) -> Result<(), ValidationErrors> {
         let missing = || Err(broken("required", "must not be null"));
         let mut errors = ValidationErrors::new();
-        errors.merge_self("ids", self.ids.as_ref().map_or_else(missing, Validate::validate));
+        let ids = match &self.ids {
+            // The original has both rules, and says both.
+            Some(ids) if ids.0.is_empty() => Err(broken_rules(vec![
+                rule("length", "must not be empty"),
+                rule("length", "size must be between 1 and 1000"),
+            ])),
+            ids => ids.as_ref().map_or_else(missing, Validate::validate),
+        };
+        errors.merge_self("ids", ids);
         errors.merge_self("update", self.update.as_ref().map_or_else(missing, Validate::validate));
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }

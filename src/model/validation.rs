@@ -15,8 +15,13 @@ const SELF: &str = "_tmp_validator";
 
 /// A broken rule of the field itself, from a newtype's own `Validate`.
 pub(super) fn broken(code: &'static str, message: impl Into<Cow<'static, str>>) -> ValidationErrors {
+    broken_rules(vec![rule(code, message)])
+}
+
+/// Several broken rules of the field itself.
+pub(super) fn broken_rules(rules: Vec<ValidationError>) -> ValidationErrors {
     let mut errors = ValidationErrors::new();
-    errors.0.insert(Cow::Borrowed(SELF), ValidationErrorsKind::Field(vec![rule(code, message)]));
+    errors.0.insert(Cow::Borrowed(SELF), ValidationErrorsKind::Field(rules));
     errors
 }
 
