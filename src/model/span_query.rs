@@ -159,11 +159,9 @@ pub struct SpanSearchStreamRequest {
     pub exclude: Option<Excluded>,
     /// Only spans whose ids were made from this time on.
     #[schema(inline)]
-    #[validate(nested)]
     pub from_time: Option<Timestamp>,
     /// Only spans whose ids were made up to this time. Must be after `from_time`.
     #[schema(inline)]
-    #[validate(nested)]
     pub to_time: Option<Timestamp>,
 }
 
