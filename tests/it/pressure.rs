@@ -1,1 +1,307 @@
-//! What clients are told when a write cannot be taken now.
+//! More than can be taken: every bound is told in words a client can act on, nothing is stored by halves, and the
+//! server recovers by itself.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::path::Path;
+
+use nix::sys::signal::Signal;
+use reqwest::RequestBuilder;
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::support::{Answer, Api, Process, Server, fresh_id};
+
+const SPANS: &str = "/v1/private/spans";
+const BATCH: &str = "/v1/private/spans/batch";
+
+#[tokio::test]
+async fn a_full_queue_is_told_and_nothing_of_what_it_refused_is_stored() {
+    let server = Server::with_flags(&["--queue-rows-max", "4"]).await;
+    let ids: Vec<String> = (0..12).map(|_| fresh_id()).collect();
+    let writes = ids.iter().map(|id| post(&server.api, SPANS, &span(id))).collect();
+    let answers = crowd(&server, writes, 8).await;
+    for (id, answer) in ids.iter().zip(answers) {
+        let stored = server.api.get(&format!("{SPANS}/{id}")).await.status;
+        assert!(matches!((answer.status, stored), (429, 404) | (201, 200)), "{} {stored}", answer.status);
+        server.api.create(&span(id)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_queue_that_is_full_in_bytes_is_told() {
+    let server = Server::with_flags(&["--queue-bytes-max", "100000"]).await;
+    let body = |id: &String| json!({"id": id, "start_time": "2024-01-15T09:30:00Z", "input": "x".repeat(30_000)});
+    let ids: Vec<String> = (0..9).map(|_| fresh_id()).collect();
+    let writes = ids.iter().map(|id| post(&server.api, SPANS, &body(id))).collect();
+    let answers = crowd(&server, writes, 6).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 3);
+}
+
+#[tokio::test]
+async fn a_write_larger_than_the_whole_queue_is_taken_when_the_queue_is_empty() {
+    let server = Server::with_flags(&["--queue-rows-max", "2", "--queue-bytes-max", "100"]).await;
+    let spans: Vec<Value> = (0..10).map(|_| span(&fresh_id())).collect();
+    server.api.post(BATCH, &json!({"spans": spans})).await.expect(204);
+}
+
+#[tokio::test]
+async fn writes_that_wait_together_are_stored_together_and_a_refused_one_fails_alone() {
+    let server = Server::with_flags(&["--queue-rows-max", "64"]).await;
+    let taken = fresh_id();
+    server.api.create(&span(&taken)).await;
+    // Every eighth contradicts the span that is there.
+    let ids: Vec<String> = (0..65).map(|number| if number % 8 == 0 { taken.clone() } else { fresh_id() }).collect();
+    let writes = ids.iter().map(|id| {
+        let body = json!({"id": id, "trace_id": fresh_id(), "start_time": "2024-01-15T09:30:00Z"});
+        post(&server.api, SPANS, &body)
+    });
+    let answers = crowd(&server, writes.collect(), 1).await;
+    let mut arrivals = BTreeSet::new();
+    let mut conflicts = 0;
+    for (id, answer) in ids.iter().zip(answers).filter(|(_, answer)| answer.status != 429) {
+        if *id == taken {
+            answer.expect(409);
+            conflicts += 1;
+        } else {
+            answer.expect(201);
+            arrivals.insert(server.api.span(id).await["created_at"].to_string());
+        }
+    }
+    assert!(conflicts >= 8);
+    // What a transaction makes has one time of arrival: one for the write that found the database held, one for the
+    // rest.
+    assert!(arrivals.len() <= 2, "{arrivals:?}");
+}
+
+#[tokio::test]
+async fn a_batch_that_cannot_be_stored_spoils_only_itself() {
+    let server = Server::with_flags(&["--queue-rows-max", "64"]).await;
+    let trigger = "CREATE TRIGGER spoil BEFORE INSERT ON spans WHEN NEW.name = 'spoilt' \
+                   BEGIN SELECT RAISE(ABORT, 'spoilt'); END";
+    Connection::open(&server.database).unwrap().execute_batch(trigger).unwrap();
+    let pairs: Vec<[String; 2]> = (0..33).map(|_| [fresh_id(), fresh_id()]).collect();
+    let spoilt = |number: usize| number.is_multiple_of(4);
+    let batches = pairs.iter().enumerate().map(|(number, pair)| {
+        let mut spans = pair.each_ref().map(|id| span(id));
+        spans[1]["name"] = json!(if spoilt(number) { "spoilt" } else { "good" });
+        post(&server.api, BATCH, &json!({"spans": spans}))
+    });
+    let answers = crowd(&server, batches.collect(), 1).await;
+    for (number, (pair, answer)) in pairs.iter().zip(answers).enumerate() {
+        let (wanted, stored) = match answer.status {
+            429 => (429, 404),
+            _ if spoilt(number) => (500, 404),
+            _ => (204, 200),
+        };
+        answer.expect(wanted);
+        for id in pair {
+            server.api.get(&format!("{SPANS}/{id}")).await.expect(stored);
+        }
+    }
+}
+
+#[tokio::test]
+async fn memory_for_bodies_that_is_taken_up_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = start(folder.path(), &["--bodies-bytes-max", "65536"]);
+    let body = json!({"start_time": "2024-01-15T09:30:00Z", "input": "x".repeat(40_000)}).to_string();
+    let mut slow = process.api.connect();
+    slow.head("POST", SPANS, &[("Content-Length", &body.len().to_string())]);
+    slow.send(&body[..39_000]);
+    // Until the server has read that far, there is still room.
+    until(async || {
+        let answer = process.api.raw("POST", SPANS, body.clone()).await;
+        (answer.status != 201).then(|| expect_try_later(&answer, "The memory for request bodies is taken up"))
+    })
+    .await;
+    process.api.create(&json!({"start_time": "2024-01-15T09:30:00Z"})).await;
+    slow.send(&body[39_000..]);
+    slow.answer().expect(201);
+    process.api.raw("POST", SPANS, body).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_told_to_a_sender_that_is_still_sending() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = start(folder.path(), &["--body-bytes-max", "100000"]);
+    let large = "x".repeat(16 << 20);
+    let expect = |answer: Answer| assert!(answer.expect(413).text().contains("larger than 100000 bytes"));
+
+    let mut wire = process.api.connect();
+    wire.head("POST", SPANS, &[("Content-Length", &large.len().to_string())]);
+    wire.send(&large);
+    expect(wire.answer());
+
+    let mut wire = process.api.connect();
+    wire.head("POST", BATCH, &[("Transfer-Encoding", "chunked")]);
+    for _ in 0..2 {
+        wire.send(format!("{:x}\r\n{large}\r\n", large.len()));
+    }
+    wire.send("0\r\n\r\n");
+    expect(wire.answer());
+
+    expect(process.api.raw("PATCH", &format!("{SPANS}/{}", fresh_id()), large).await);
+    process.api.create(&span(&fresh_id())).await;
+}
+
+#[tokio::test]
+async fn a_body_that_unpacks_to_too_much_is_told() {
+    let server = Server::with_flags(&["--body-bytes-max", "1000000"]).await;
+    let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    for _ in 0..64 {
+        bomb.write_all(&vec![b' '; 1 << 20]).unwrap();
+    }
+    let bomb = bomb.finish().unwrap();
+    assert!(bomb.len() < 100_000, "{}", bomb.len());
+    for (method, path) in [("POST", SPANS), ("POST", BATCH), ("PATCH", &*format!("{SPANS}/{}", fresh_id()))] {
+        let request = server.api.request(method, path).header("content-type", "application/json");
+        let answer = server.api.send(request.header("content-encoding", "gzip").body(bomb.clone())).await.expect(413);
+        assert!(answer.text().contains("larger than 1000000 bytes"), "{}", answer.text());
+    }
+    server.api.create(&span(&fresh_id())).await;
+}
+
+#[tokio::test]
+async fn a_body_that_stops_arriving_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = start(folder.path(), &["--body-seconds-max", "1"]);
+    let mut wire = process.api.connect();
+    wire.head("POST", SPANS, &[("Content-Length", "1000")]);
+    wire.send(r#"{"start_time":"#);
+    wire.answer().expect(408);
+}
+
+#[tokio::test]
+async fn a_database_at_its_size_limit_is_told_and_works_again_with_a_larger_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let body = |id: &str| json!({"id": id, "start_time": "2024-01-15T09:30:00Z", "input": "x".repeat(30_000)});
+
+    let mut process = start(folder.path(), &["--database-bytes-max", "1000000"]);
+    let mut stored = Vec::new();
+    let refused = loop {
+        let id = fresh_id();
+        let answer = process.api.post(SPANS, &body(&id)).await;
+        if answer.status != 201 {
+            expect_try_later(&answer, "size limit");
+            break id;
+        }
+        stored.push(id);
+    };
+    assert!(stored.len() > 10, "{}", stored.len());
+    // The server looks now and then whether it can write again, so what it says is asked for right after a refusal.
+    until(async || {
+        expect_try_later(&process.api.post(SPANS, &body(&refused)).await, "size limit");
+        is_ill(&process.api).await.then_some(())
+    })
+    .await;
+    expect_stored(&process.api, &stored).await;
+    process.api.get(&format!("{SPANS}/{refused}")).await.expect(404);
+    let file = folder.path().join("spandrel.db");
+    assert!(file.metadata().unwrap().len() <= 1_000_000);
+    process.signal(Signal::SIGTERM);
+    assert!(process.wait().success());
+    assert!(file.metadata().unwrap().len() <= 1_000_000);
+
+    let process = start(folder.path(), &["--database-bytes-max", "10000000"]);
+    process.api.get("/is-alive/ping").await.expect(200);
+    expect_stored(&process.api, &stored).await;
+    process.api.create(&body(&refused)).await;
+    expect_stored(&process.api, &[refused]).await;
+}
+
+#[tokio::test]
+async fn a_database_that_another_program_holds_is_told_until_it_lets_go() {
+    let server = Server::start().await;
+    let id = server.api.create(&span(&fresh_id())).await;
+    let held = hold(&server.database);
+    let refused = fresh_id();
+    expect_try_later(&server.api.post(SPANS, &span(&refused)).await, "another program holds the database");
+    assert!(is_ill(&server.api).await);
+    expect_try_later(&server.api.post(SPANS, &span(&refused)).await, "another program holds the database");
+    server.api.span(&id).await;
+    drop(held);
+    until(async || (server.api.get("/is-alive/ping").await.status == 200).then_some(())).await;
+    server.api.get("/health").await.expect(200);
+    server.api.get(&format!("{SPANS}/{refused}")).await.expect(404);
+    server.api.create(&span(&refused)).await;
+}
+
+/// A server in a process of its own, for tests that block or end it.
+fn start(folder: &Path, flags: &[&str]) -> Process {
+    let database = format!("sqlite:{}", folder.join("spandrel.db").display());
+    Process::start(folder, &[&["--database", &database], flags].concat())
+}
+
+fn span(id: &str) -> Value {
+    json!({"id": id, "start_time": "2024-01-15T09:30:00Z"})
+}
+
+fn post(api: &Api, path: &str, body: &Value) -> RequestBuilder {
+    api.request("POST", path).header("content-type", "application/json").body(body.to_string())
+}
+
+/// Another program that holds the database for writing until it is dropped.
+fn hold(database: &Path) -> Connection {
+    let connection = Connection::open(database).unwrap();
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    connection
+}
+
+/// Sends all of these while the database is held, and lets go of it when so many were refused because the queue is
+/// full: then all others are in it. Returns the answers in the order of the requests.
+async fn crowd(server: &Server, requests: Vec<RequestBuilder>, refused: usize) -> Vec<Answer> {
+    let held = hold(&server.database);
+    let mut sending = JoinSet::new();
+    for (number, request) in requests.into_iter().enumerate() {
+        let api = server.api.clone();
+        sending.spawn(async move { (number, api.send(request).await) });
+    }
+    let mut answers = Vec::new();
+    for _ in 0..refused {
+        let (number, answer) = sending.join_next().await.unwrap().unwrap();
+        expect_try_later(&answer, "Too many writes are waiting");
+        answers.push((number, answer));
+    }
+    drop(held);
+    answers.extend(sending.join_all().await);
+    answers.sort_by_key(|(number, _)| *number);
+    answers.into_iter().map(|(_, answer)| answer).collect()
+}
+
+/// What makes SDKs keep the data and send it again: 429, and a time in both of the headers that they read.
+#[track_caller]
+fn expect_try_later(answer: &Answer, cause: &str) {
+    assert_eq!(answer.status, 429, "{}", answer.text());
+    assert!(answer.json()["message"].as_str().unwrap().contains(cause), "{}", answer.text());
+    let seconds: u64 = answer.header("retry-after").parse().unwrap();
+    assert!((1..=60).contains(&seconds), "{seconds}");
+    assert_eq!(answer.header("ratelimit-reset"), answer.header("retry-after"));
+}
+
+/// Whether a server says of itself that it cannot store; both of its ways to say so are asked.
+async fn is_ill(api: &Api) -> bool {
+    let ping = api.get("/is-alive/ping").await;
+    let health = api.get("/health").await;
+    assert_eq!(ping.json()["healthy"], ping.status == 200);
+    ping.status == 503 && health.status == 503
+}
+
+async fn expect_stored(api: &Api, ids: &[String]) {
+    for id in ids {
+        assert_eq!(api.span(id).await["input"].as_str().unwrap().len(), 30_000);
+    }
+}
+
+/// Asks again and again until there is an answer.
+async fn until<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let asking = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_mins(1), asking).await.expect("an end")
+}

@@ -1,7 +1,7 @@
 //! The real program, as a process of its own.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use super::Api;
@@ -59,6 +59,45 @@ impl Process {
     /// Waits until it has ended by itself.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         wait_for(|| self.child.try_wait().unwrap())
+    }
+}
+
+impl Process {
+    /// A child that writes its base URL to this file once it answers.
+    pub(crate) fn ready(mut child: Child, file: &Path) -> Self {
+        let base = wait_for(|| {
+            assert!(child.try_wait().unwrap().is_none(), "the server ended before it was ready");
+            std::fs::read_to_string(file).ok()
+        });
+        Self { child, api: Api::new(&base) }
+    }
+
+    /// Runs the program, in an empty folder, to its end.
+    pub(crate) fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+        let (home, log) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (out, err) = (log.path().join("out"), log.path().join("err"));
+        let child = Command::new(BINARY)
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .current_dir(home.path())
+            .stdin(Stdio::null())
+            .stdout(std::fs::File::create(&out).unwrap())
+            .stderr(std::fs::File::create(&err).unwrap())
+            .spawn()
+            .unwrap();
+        let status = Self { child, api: Api::new("") }.wait();
+        Output { status, stdout: std::fs::read(&out).unwrap(), stderr: std::fs::read(&err).unwrap() }
+    }
+
+    /// Waits until it takes no more connections.
+    pub(crate) fn wait_until_closed(&self) {
+        let address = self.api.base.trim_start_matches("http://");
+        wait_for(|| std::net::TcpStream::connect(address).is_err().then_some(()));
+    }
+
+    /// Waits until this text stands in a file; returns all that does.
+    pub(crate) fn wait_for_text(file: &Path, text: &str) -> String {
+        wait_for(|| std::fs::read_to_string(file).ok().filter(|all| all.contains(text)))
     }
 }
 

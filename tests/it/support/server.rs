@@ -1,7 +1,11 @@
 //! A server inside the test's process.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
 use clap::Parser as _;
 use reqwest::Method;
+use reqwest::header::HeaderName;
 use serde_json::Value;
 use spandrel::app::{App, open_store};
 use spandrel::clock::Clock;
@@ -140,5 +144,64 @@ impl Api {
     /// Reads a span that must be there.
     pub(crate) async fn span(&self, id: &str) -> Value {
         self.get(&format!("/v1/private/spans/{id}")).await.expect(200).json()
+    }
+}
+
+impl Api {
+    /// A connection of one's own.
+    pub(crate) fn connect(&self) -> Wire {
+        let stream = TcpStream::connect(self.base.trim_start_matches("http://")).unwrap();
+        stream.set_read_timeout(Some(super::process::PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(super::process::PATIENCE)).unwrap();
+        Wire { stream, method: String::new(), path: String::new() }
+    }
+}
+
+/// A connection for one request, on which a test sends what it likes when it likes. It blocks: the server must have a
+/// thread of its own.
+pub(crate) struct Wire {
+    stream: TcpStream,
+    method: String,
+    path: String,
+}
+
+impl Wire {
+    /// Sends the head of a request with a JSON body.
+    pub(crate) fn head(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) {
+        (self.method, self.path) = (method.to_owned(), path.to_owned());
+        self.send(format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"));
+        for (name, value) in [("Content-Type", "application/json")].iter().chain(headers) {
+            self.send(format!("{name}: {value}\r\n"));
+        }
+        self.send("\r\n");
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).unwrap();
+    }
+
+    /// Waits until the server asks for the body.
+    pub(crate) fn wait_for_continue(&mut self) {
+        let wanted = b"HTTP/1.1 100 Continue\r\n\r\n";
+        let mut head = vec![0; wanted.len()];
+        self.stream.read_exact(&mut head).unwrap();
+        assert_eq!(head, wanted);
+    }
+
+    /// The answer, judged; the connection must end with it.
+    pub(crate) fn answer(mut self) -> Answer {
+        let mut bytes = Vec::new();
+        self.stream.read_to_end(&mut bytes).unwrap();
+        let end = memchr::memmem::find(&bytes, b"\r\n\r\n").expect("a whole head");
+        let head = std::str::from_utf8(&bytes[..end]).unwrap();
+        let mut lines = head.split("\r\n");
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers = lines.map(|line| line.split_once(": ").unwrap());
+        let headers =
+            headers.map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap())).collect();
+        let answer = Answer { status, headers, body: bytes[end + 4..].to_vec() };
+        contract().judge(&self.method, &self.path, &answer);
+        answer
     }
 }
