@@ -67,7 +67,9 @@ async fn serve(config: &ServeConfig) -> Result<(), Failure> {
 /// Writes a file so that nobody sees half of it.
 fn write_whole(file: &std::path::Path, text: &str) -> std::io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
-    let mut whole = tempfile::NamedTempFile::new_in(folder)?;
+    // Readable by others, as an ordinary file is.
+    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    let mut whole = tempfile::Builder::new().permissions(readable).tempfile_in(folder)?;
     std::io::Write::write_all(&mut whole, text.as_bytes())?;
     whole.persist(file)?;
     Ok(())

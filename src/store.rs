@@ -273,8 +273,12 @@ pub trait Store: Send + Sync + 'static {
 /// # Errors
 /// When the URL is of no known kind, or the database cannot be opened.
 pub async fn open(url: &str, options: SqliteOptions, clock: Clock) -> Result<Arc<dyn Store>, StoreError> {
-    match url.strip_prefix("sqlite:") {
-        Some(path) => Ok(Arc::new(SqliteStore::open(path.trim_start_matches("//").as_ref(), options, clock).await?)),
+    match url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path)) {
+        // SQLite takes these for databases that are in no file, of which each connection has its own.
+        Some(path) if path.is_empty() || path.starts_with(":memory:") || path.starts_with("file:") => {
+            Err(StoreError::Other(format!("{url:?} names no file; expected sqlite:PATH").into()))
+        }
+        Some(path) => Ok(Arc::new(SqliteStore::open(path.as_ref(), options, clock).await?)),
         None => Err(StoreError::Other(
             format!("unknown kind of database {:?}; expected sqlite:PATH", url.split(':').next().unwrap_or_default())
                 .into(),

@@ -121,6 +121,8 @@ pub(super) async fn read<T: RequestBody>(
                 work()
             }
         }
+        // Who is slow is not waited for once more.
+        Err(error @ ApiError::TooSlow) => Err(error),
         Err(error) => {
             let _ = tokio::time::timeout(DRAIN_TIME_MAX, drain(body)).await;
             Err(error)
@@ -215,6 +217,10 @@ fn reserve(state: &AppState, bytes: usize) -> Result<OwnedSemaphorePermit, ApiEr
 /// Makes sure that `memory` covers `bytes`.
 fn grow(memory: &mut OwnedSemaphorePermit, bytes: usize, state: &AppState) -> Result<(), ApiError> {
     let wanted = units(bytes) as usize;
+    if bytes > state.limits.body.bodies_bytes_max {
+        // It would never fit, however often it is sent.
+        return Err(too_large(state.limits.body.bodies_bytes_max));
+    }
     if wanted > memory.num_permits() {
         memory.merge(reserve(state, (wanted - memory.num_permits()) * BODY_UNIT_BYTES)?);
     }

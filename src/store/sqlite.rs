@@ -68,6 +68,8 @@ impl SqliteStore {
                 StoreError::Other(format!("cannot make the folder {}: {error}", folder.display()).into())
             })?;
         }
+        // Whatever name it goes by, it is one file with one lock.
+        let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let lock = Lock::take(path)?;
         let base = SqliteConnectOptions::new()
             .filename(path)

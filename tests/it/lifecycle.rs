@@ -296,3 +296,36 @@ fn settings(help: &str) -> Vec<(String, String)> {
     });
     all.filter(|(flag, _)| flag != "--help" && flag != "--version").collect()
 }
+
+/// Requests that do not end are given up after `--shutdown-seconds-max`.
+#[tokio::test]
+async fn a_stop_waits_no_longer_for_requests_than_it_was_set_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let flags = ["--ephemeral", "--shutdown-seconds-max", "1", "--body-seconds-max", "3600"];
+    let mut process = Process::start(folder.path(), &flags);
+    let mut wire = process.api.connect();
+    wire.head("POST", "/v1/private/spans", &[("Content-Length", "1000"), ("Expect", "100-continue")]);
+    wire.wait_for_continue();
+    process.signal(Signal::SIGTERM);
+    assert!(process.wait().success());
+}
+
+/// A server that takes no more connections still hears that it is to stop.
+#[tokio::test]
+async fn a_stop_is_heard_while_all_connections_are_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut process = Process::start(folder.path(), &["--ephemeral", "--connections-max", "1"]);
+    // The client keeps its connection.
+    process.api.get("/is-alive/ping").await.expect(200);
+    process.signal(Signal::SIGTERM);
+    assert!(process.wait().success());
+}
+
+/// A database that is in no file would lose everything, and is refused.
+#[test]
+fn a_database_that_is_no_file_is_refused() {
+    for url in ["sqlite:", "sqlite::memory:", "sqlite:file:x?mode=memory"] {
+        let message = failure(&["--listen", "127.0.0.1:0", "--database", url]);
+        assert!(message.contains("sqlite:PATH"), "{message}");
+    }
+}

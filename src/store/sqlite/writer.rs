@@ -110,11 +110,13 @@ fn run(mut connection: Connection, queue: &mpsc::Receiver<Job>, clock: &Clock) {
 
 fn check_writable(connection: &mut Connection, clock: &Clock) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Room for an ordinary batch: a row that needs no new page would say nothing.
     transaction.execute(
-        "INSERT INTO writable (one, checked_at) VALUES (1, ?1) \
-         ON CONFLICT (one) DO UPDATE SET checked_at = excluded.checked_at",
+        "INSERT INTO writable (one, checked_at, room) VALUES (1, ?1, zeroblob(262144)) \
+         ON CONFLICT (one) DO UPDATE SET checked_at = excluded.checked_at, room = excluded.room",
         params![clock.now()],
     )?;
+    transaction.execute("UPDATE writable SET room = NULL", [])?;
     transaction.commit()
 }
 
