@@ -16,6 +16,61 @@ const PROJECT: &str = "@project@";
 /// The same in capital letters.
 const PROJECT_IN_CAPITALS: &str = "@PROJECT@";
 
+/// Stands in a request for the id of a span that exists.
+const SPAN: &str = "@span@";
+/// The same in capital letters.
+const SPAN_IN_CAPITALS: &str = "@SPAN@";
+/// Stands in a request for the id of a comment on that span.
+const COMMENT: &str = "@comment@";
+/// The same in capital letters.
+const COMMENT_IN_CAPITALS: &str = "@COMMENT@";
+
+/// Every placeholder for something that exists, and the same in capital letters.
+const EXISTING: [(&str, &str); 3] =
+    [(PROJECT, PROJECT_IN_CAPITALS), (SPAN, SPAN_IN_CAPITALS), (COMMENT, COMMENT_IN_CAPITALS)];
+
+/// Operations that need a project, by name or id, which the document cannot say: they are tried with an id.
+const NEED_PROJECT: [&str; 5] =
+    ["findFeedbackScoreNames_1", "getSpanStats", "getSpansByProject", "searchSpans", "spansExist"];
+
+/// Operations whose `{id}` must be that of a span that exists.
+const NEED_SPAN: [&str; 3] = ["addSpanComment", "addSpanFeedbackScore", "getSpanById"];
+
+/// Texts in a query that hold JSON, or a name out of a list that the document does not know: what is tried of them.
+const MEANINGS: [(&str, &str, &str, bool); 26] = [
+    ("sorting", "nothing to sort by", "[]", true),
+    ("sorting", "a field upwards", r#"[{"field":"name","direction":"ASC"}]"#, true),
+    ("sorting", "a field downwards", r#"[{"field":"start_time","direction":"DESC"}]"#, true),
+    ("sorting", "two fields", r#"[{"field":"name"},{"field":"id"}]"#, true),
+    ("sorting", "a field that is not there", r#"[{"field":"unknown","direction":"ASC"}]"#, true),
+    ("sorting", "a direction that is none", r#"[{"field":"name","direction":"UP"}]"#, false),
+    ("sorting", "a name alone", "name", false),
+    ("sorting", "no list", r#"{"field":"name"}"#, false),
+    ("exclude", "no members", "[]", true),
+    ("exclude", "a payload", r#"["input"]"#, true),
+    ("exclude", "the start", r#"["start_time"]"#, true),
+    ("exclude", "the same member twice", r#"["output","output"]"#, true),
+    ("exclude", "a member that is not there", r#"["unknown"]"#, false),
+    ("exclude", "a name alone", "input", false),
+    ("filters", "no filters", "[]", true),
+    ("filters", "a filter", r#"[{"field":"name","operator":"=","value":"a"}]"#, true),
+    (
+        "filters",
+        "a filter twice",
+        r#"[{"field":"tags","operator":"is_empty"},{"field":"tags","operator":"is_empty"}]"#,
+        true,
+    ),
+    ("filters", "no list of filters", r#"{"field":"name"}"#, false),
+    ("filters", "a field that is not there", r#"[{"field":"unknown","operator":"=","value":"a"}]"#, false),
+    ("filters", "an operator that is not there", r#"[{"field":"name","operator":"~","value":"a"}]"#, false),
+    ("filters", "an operator for other fields", r#"[{"field":"name","operator":"in","value":"a"}]"#, false),
+    ("filters", "a filter without a value", r#"[{"field":"name","operator":"="}]"#, false),
+    ("filters", "a filter with a value of another type", r#"[{"field":"duration","operator":"=","value":"a"}]"#, false),
+    ("source", "the value sdk", "sdk", true),
+    ("source", "the value evaluator", "evaluator", true),
+    ("source", "the value SDK", "SDK", false),
+];
+
 /// Where a value is tried.
 #[derive(Debug, Clone)]
 pub(super) enum Place {
@@ -64,9 +119,15 @@ impl Trial {
     /// The body as a value, if it has one that a reader of doubles can hold.
     pub(super) fn value(&self) -> Option<Value> {
         let id = "01a20204-c23a-7bad-84c4-1aba08155ea5";
-        let body = self.body.as_ref()?.replace(PROJECT, id).replace(ID, id);
-        let body = body.replace(PROJECT_IN_CAPITALS, &id.to_uppercase()).replace(ID_IN_CAPITALS, &id.to_uppercase());
-        serde_json::from_str(&body).ok()
+        let mut body = self.body.clone()?;
+        for (existing, in_capitals) in EXISTING {
+            body = body.replace(existing, id).replace(in_capitals, &id.to_uppercase());
+        }
+        // Every other id is another one.
+        while body.contains(ID) {
+            body = body.replacen(ID, &fresh_id(), 1);
+        }
+        serde_json::from_str(&body.replace(ID_IN_CAPITALS, &id.to_uppercase())).ok()
     }
 }
 
@@ -74,38 +135,55 @@ impl Trial {
 pub(super) struct Setup {
     /// A span that exists.
     span: String,
-    /// Its project.
+    /// A comment on it.
+    comment: String,
+    /// Its project, which has few others.
     project: String,
 }
 
 impl Setup {
     pub(super) async fn new(api: &Api) -> Self {
-        let span = api.create(&json!({"start_time": "2024-01-15T09:30:00Z"})).await;
+        let span = api.create(&json!({"start_time": "2024-01-15T09:30:00Z", "project_name": "of the walk"})).await;
         let project = api.span(&span).await["project_id"].as_str().unwrap().to_owned();
-        Self { span, project }
+        let answer = api.post(&format!("/v1/private/spans/{span}/comments"), &json!({"text": "so"})).await.expect(201);
+        let comment = answer.json()["id"].as_str().unwrap().to_owned();
+        Self { span, comment, project }
     }
 
     /// The request of a trial.
     pub(super) fn request(&self, api: &Api, trial: &Trial) -> reqwest::RequestBuilder {
-        let request = api.request(&trial.method, &self.fill(&trial.address, &trial.method));
+        let request = api.request(&trial.method, &self.fill(&trial.address));
         match &trial.body {
             None => request,
-            Some(body) => request.header("content-type", "application/json").body(self.fill(body, &trial.method)),
+            Some(body) => request.header("content-type", "application/json").body(self.fill(body)),
         }
     }
 
-    /// Puts values in place of the placeholders. What is read must exist; what is written is new each time.
-    fn fill(&self, text: &str, method: &str) -> String {
-        let id = || if method == "GET" { self.span.clone() } else { fresh_id() };
-        let mut text = text.replace(PROJECT, &self.project).replace(PROJECT_IN_CAPITALS, &self.project.to_uppercase());
-        while text.contains(ID) {
-            text = text.replacen(ID, &id(), 1);
+    /// Puts values in place of the placeholders. What is to exist does, other ids are new each time.
+    fn fill(&self, text: &str) -> String {
+        let mut text = text.replace(&format!(r#""project_id":"{ID}""#), &format!(r#""project_id":"{PROJECT}""#));
+        for ((existing, in_capitals), id) in EXISTING.into_iter().zip([&self.project, &self.span, &self.comment]) {
+            text = text.replace(existing, id).replace(in_capitals, &id.to_uppercase());
         }
-        text.replace(ID_IN_CAPITALS, &id().to_uppercase())
+        while text.contains(ID) {
+            text = text.replacen(ID, &fresh_id(), 1);
+        }
+        text.replace(ID_IN_CAPITALS, &fresh_id().to_uppercase())
     }
 }
 
-/// Ids that must exist are those of the setup.
+/// Ids in a path that must exist are those of the setup.
+fn in_path(operation: &str, name: &str, value: &str) -> String {
+    let (existing, in_capitals) = match name {
+        "spanId" => (SPAN, SPAN_IN_CAPITALS),
+        "commentId" => (COMMENT, COMMENT_IN_CAPITALS),
+        _ if NEED_SPAN.contains(&operation) => (SPAN, SPAN_IN_CAPITALS),
+        _ => return value.to_owned(),
+    };
+    value.replace(ID, existing).replace(ID_IN_CAPITALS, in_capitals)
+}
+
+/// The same for a member of a body, or a parameter in a query.
 fn existing(name: &str, value: &str) -> String {
     if name == "project_id" {
         return value.replace(ID, PROJECT).replace(ID_IN_CAPITALS, PROJECT_IN_CAPITALS);
@@ -113,8 +191,31 @@ fn existing(name: &str, value: &str) -> String {
     value.to_owned()
 }
 
+/// The document, with what the server needs beyond it: without, a request would be refused for that, whatever else is
+/// tried. A project where one is needed; of a filter all that one has, about a field that can be compared with any text.
+pub(super) fn with_what_is_needed(document: &Value) -> Value {
+    let mut document = document.clone();
+    for item in document["paths"].as_object_mut().unwrap().values_mut() {
+        for operation in item.as_object_mut().unwrap().values_mut() {
+            let needs = NEED_PROJECT.iter().any(|name| operation["operationId"] == *name);
+            let parameters = operation["parameters"].as_array_mut().filter(|_| needs).into_iter().flatten();
+            for parameter in parameters.filter(|parameter| parameter["name"] == "project_id") {
+                parameter["required"] = json!(true);
+            }
+        }
+    }
+    let schemas = &mut document["components"]["schemas"];
+    schemas["SpanSearchStreamRequest_Public"]["required"] = json!(["project_id"]);
+    let filter = &mut schemas["SpanFilter_Public"];
+    filter["required"] = json!(["field", "operator", "value"]);
+    filter["properties"]["field"]["enum"] = json!(["name"]);
+    filter["properties"]["value"]["minLength"] = json!(1);
+    document
+}
+
 /// Every trial of a document.
 pub(super) fn trials(document: &Value) -> Vec<Trial> {
+    let document = &with_what_is_needed(document);
     let schemas = Schemas(document);
     let mut trials = Vec::new();
     for (method, path, item, operation) in operations(document) {
@@ -186,18 +287,23 @@ impl<'a> Parameter<'a> {
         let in_path = place == "path";
         // Everything is a text in an address.
         let is_text = schemas.known_views(schema).iter().any(|view| view.kind == "string");
+        let fill = |value: &str| if in_path { self::in_path(operation, name, value) } else { existing(name, value) };
         let samples = schemas.samples(schema).into_iter().filter_map(|sample| {
-            let value = existing(name, &plain(&sample.json)?);
+            let value = fill(&plain(&sample.json)?);
             let tried = !(sample.typed && (is_text || sample.json == "\"1\"") || in_path && value.is_empty());
             tried.then_some((sample, value))
         });
         let nothing = (!is_text && !in_path).then(|| (Sample::outside("an empty value", "\"\""), String::new()));
+        let meanings = MEANINGS.iter().filter(|(of, ..)| *of == name && !in_path).map(|(_, what, text, inside)| {
+            let sample = if *inside { Sample::inside(*what, "") } else { Sample::outside(*what, "") };
+            (sample, (*text).to_owned())
+        });
         Self {
             name,
             in_path,
             required: node["required"] == true,
-            valid: existing(name, &plain(&schemas.valid(schema, 0)).unwrap()),
-            samples: samples.chain(nothing).collect(),
+            valid: fill(&plain(&schemas.valid(schema, 0)).unwrap()),
+            samples: samples.chain(nothing).chain(meanings).collect(),
         }
     }
 

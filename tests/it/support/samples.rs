@@ -256,7 +256,10 @@ impl Schemas<'_> {
         if least > 0 {
             samples.push(Sample::outside(format!("{} items", least - 1), self.list(view, least - 1)));
         }
-        let greatest = most.unwrap_or(LONG_LIST_ITEMS);
+        let items = self.known_views(&view.items());
+        // There are no more different items than the enum has.
+        let different = items.first().and_then(View::enumeration).filter(|_| view.is("uniqueItems")).map(Vec::len);
+        let greatest = most.or(different).unwrap_or(LONG_LIST_ITEMS);
         samples.push(Sample::inside(format!("{greatest} items"), self.list(view, greatest)));
         if most.is_some() {
             samples.push(Sample::outside(format!("{} items", greatest + 1), self.list(view, greatest + 1)));
@@ -319,7 +322,9 @@ fn text_samples(view: &View) -> Vec<Sample> {
             let value = value.as_str().expect("enums of texts");
             let other_case = if value == value.to_uppercase() { value.to_lowercase() } else { value.to_uppercase() };
             samples.push(Sample::inside(format!("the value {value}"), text(value)));
-            samples.push(Sample::outside(format!("the value {other_case}"), text(&other_case)));
+            if other_case != value {
+                samples.push(Sample::outside(format!("the value {other_case}"), text(&other_case)));
+            }
             samples.push(Sample::outside(format!("the value {value} and a space"), text(&format!("{value} "))));
         }
         samples.push(Sample::outside("no value of these", text("none_of_these")));

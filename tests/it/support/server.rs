@@ -102,7 +102,7 @@ impl Api {
     pub(crate) async fn try_send(&self, request: reqwest::RequestBuilder) -> reqwest::Result<Answer> {
         let request = request.build()?;
         let method = request.method().to_string();
-        let path = request.url().path().to_owned();
+        let path = address(request.url());
         let response = self.http.execute(request).await?;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
@@ -145,6 +145,12 @@ impl Api {
     pub(crate) async fn span(&self, id: &str) -> Value {
         self.get(&format!("/v1/private/spans/{id}")).await.expect(200).json()
     }
+}
+
+/// The path of a URL, and its query.
+fn address(url: &reqwest::Url) -> String {
+    let query = url.query().map(|query| format!("?{query}"));
+    format!("{}{}", url.path(), query.unwrap_or_default())
 }
 
 impl Api {
