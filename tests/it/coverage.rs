@@ -1,1 +1,301 @@
 //! Every operation, and every answer it documents, is provoked.
+//!
+//! The document is walked: each status of each of its operations must have a row in [`ROWS`], whose request gets exactly
+//! that answer, or stand in `tests/data/coverage.txt` with the reason why nothing gets it. What is `default` in the
+//! document is every status that it does not name: the row says which it is.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::flatten::operations;
+use crate::support::{Answer, Api, Server, contract, fresh_id};
+
+/// The answers that nothing gets.
+const NEVER: &str = "tests/data/coverage.txt";
+
+/// What is special about a request.
+#[derive(Debug, Clone, Copy)]
+enum Sent {
+    /// It has no body.
+    Bare,
+    /// It has this JSON body.
+    Json(&'static str),
+    /// It is for a workspace whose name is too long.
+    Lost,
+    /// Another program holds the database. Without a body.
+    Held,
+}
+
+use Sent::{Bare, Held, Json, Lost};
+
+/// Operation, the status as documented, the status that comes, the address, and what is special about the request.
+/// `{span}`, with its `{trace}`, `{project}` and `{comment}`, exists and is each row's own; `{no}` is nowhere.
+const ROWS: [(&str, &str, u16, &str, Sent); 56] = [
+    ("createSpan", "201", 201, "/v1/private/spans", Json(r#"{"start_time":"2024-01-15T09:30:00Z"}"#)),
+    (
+        "createSpan",
+        "409",
+        409,
+        "/v1/private/spans",
+        Json(r#"{"id":"{span}","trace_id":"{no}","start_time":"2024-01-15T09:30:00Z"}"#),
+    ),
+    ("createSpan", "default", 422, "/v1/private/spans", Json("{}")),
+    (
+        "createSpans",
+        "204",
+        204,
+        "/v1/private/spans/batch",
+        Json(r#"{"spans":[{"id":"{no}","start_time":"2024-01-15T09:30:00Z"}]}"#),
+    ),
+    ("createSpans", "default", 422, "/v1/private/spans/batch", Json(r#"{"spans":[]}"#)),
+    (
+        "batchUpdateSpans",
+        "204",
+        204,
+        "/v1/private/spans/batch",
+        Json(r#"{"ids":["{span}"],"update":{"trace_id":"{trace}","name":"a"}}"#),
+    ),
+    ("batchUpdateSpans", "400", 400, "/v1/private/spans/batch", Json(r#"{"ids":["1"]}"#)),
+    ("batchUpdateSpans", "default", 422, "/v1/private/spans/batch", Json(r#"{"ids":[]}"#)),
+    ("updateSpan", "204", 204, "/v1/private/spans/{span}", Json(r#"{"trace_id":"{trace}","name":"a"}"#)),
+    ("updateSpan", "404", 404, "/v1/private/spans/{no}", Json(r#"{"trace_id":"{no}","project_id":"{no}"}"#)),
+    ("updateSpan", "409", 409, "/v1/private/spans/{span}", Json(r#"{"trace_id":"{no}"}"#)),
+    ("updateSpan", "default", 422, "/v1/private/spans/{span}", Json("{}")),
+    ("getSpanById", "200", 200, "/v1/private/spans/{span}", Bare),
+    ("getSpanById", "404", 404, "/v1/private/spans/{no}", Bare),
+    ("getSpanById", "default", 400, "/v1/private/spans/{span}?strip_attachments=1", Bare),
+    ("deleteSpanById", "204", 204, "/v1/private/spans/{span}", Bare),
+    ("deleteSpanById", "default", 400, "/v1/private/spans/{span}", Lost),
+    ("deleteSpanById", "default", 429, "/v1/private/spans/{span}", Held),
+    ("getSpansByProject", "200", 200, "/v1/private/spans?project_id={project}", Bare),
+    ("getSpansByProject", "default", 400, "/v1/private/spans", Bare),
+    ("getSpansByProject", "default", 404, "/v1/private/spans?project_id={no}", Bare),
+    ("searchSpans", "200", 200, "/v1/private/spans/search", Json(r#"{"project_id":"{project}"}"#)),
+    ("searchSpans", "400", 400, "/v1/private/spans/search", Json("{}")),
+    ("searchSpans", "default", 404, "/v1/private/spans/search", Json(r#"{"project_id":"{no}"}"#)),
+    ("searchSpans", "default", 422, "/v1/private/spans/search", Json(r#"{"project_id":"{project}","limit":0}"#)),
+    ("getSpanStats", "200", 200, "/v1/private/spans/stats?project_id={project}", Bare),
+    ("getSpanStats", "default", 400, "/v1/private/spans/stats", Bare),
+    ("getSpanStats", "default", 404, "/v1/private/spans/stats?project_id={no}", Bare),
+    ("spansExist", "200", 200, "/v1/private/spans/exists?project_id={project}", Bare),
+    ("spansExist", "default", 400, "/v1/private/spans/exists?project_id={project}&source=SDK", Bare),
+    ("spansExist", "default", 404, "/v1/private/spans/exists?project_id={no}", Bare),
+    ("findFeedbackScoreNames_1", "200", 200, "/v1/private/spans/feedback-scores/names?project_id={project}", Bare),
+    ("findFeedbackScoreNames_1", "default", 400, "/v1/private/spans/feedback-scores/names", Bare),
+    (
+        "addSpanFeedbackScore",
+        "204",
+        204,
+        "/v1/private/spans/{span}/feedback-scores",
+        Json(r#"{"name":"a","value":1,"source":"sdk"}"#),
+    ),
+    (
+        "addSpanFeedbackScore",
+        "404",
+        404,
+        "/v1/private/spans/{no}/feedback-scores",
+        Json(r#"{"name":"a","value":1,"source":"sdk"}"#),
+    ),
+    ("addSpanFeedbackScore", "default", 422, "/v1/private/spans/{span}/feedback-scores", Json("{}")),
+    (
+        "scoreBatchOfSpans",
+        "204",
+        204,
+        "/v1/private/spans/feedback-scores",
+        Json(r#"{"scores":[{"id":"{span}","name":"a","value":1,"source":"sdk"}]}"#),
+    ),
+    ("scoreBatchOfSpans", "default", 422, "/v1/private/spans/feedback-scores", Json(r#"{"scores":[]}"#)),
+    ("deleteSpanFeedbackScore", "204", 204, "/v1/private/spans/{span}/feedback-scores/delete", Json(r#"{"name":"a"}"#)),
+    ("deleteSpanFeedbackScore", "default", 422, "/v1/private/spans/{span}/feedback-scores/delete", Json("{}")),
+    ("addSpanComment", "201", 201, "/v1/private/spans/{span}/comments", Json(r#"{"text":"a"}"#)),
+    ("addSpanComment", "404", 404, "/v1/private/spans/{no}/comments", Json(r#"{"text":"a"}"#)),
+    ("addSpanComment", "default", 422, "/v1/private/spans/{span}/comments", Json("{}")),
+    ("getSpanComment", "200", 200, "/v1/private/spans/{span}/comments/{comment}", Bare),
+    ("getSpanComment", "404", 404, "/v1/private/spans/{span}/comments/{no}", Bare),
+    ("getSpanComment", "default", 400, "/v1/private/spans/{span}/comments/{comment}", Lost),
+    ("updateSpanComment", "204", 204, "/v1/private/spans/comments/{comment}", Json(r#"{"text":"b"}"#)),
+    ("updateSpanComment", "404", 404, "/v1/private/spans/comments/{no}", Json(r#"{"text":"b"}"#)),
+    ("updateSpanComment", "default", 422, "/v1/private/spans/comments/{comment}", Json("{}")),
+    ("deleteSpanComments", "204", 204, "/v1/private/spans/comments/delete", Json(r#"{"ids":["{comment}"]}"#)),
+    ("deleteSpanComments", "default", 422, "/v1/private/spans/comments/delete", Json("{}")),
+    ("isAlive", "default", 200, "/is-alive/ping", Bare),
+    ("isAlive", "503", 503, "/is-alive/ping", Held),
+    ("version", "default", 200, "/is-alive/ver", Bare),
+    ("health", "200", 200, "/health", Bare),
+    ("health", "503", 503, "/health", Held),
+];
+
+/// A span with all that rows name, made for one of them.
+struct Things(Vec<(&'static str, String)>);
+
+impl Things {
+    async fn make(api: &Api) -> Self {
+        let span = api.create(&json!({"start_time": "2024-01-15T09:30:00Z"})).await;
+        let read = api.span(&span).await;
+        let answer = api.post(&format!("/v1/private/spans/{span}/comments"), &json!({"text": "a"})).await.expect(201);
+        let id = |value: &Value| value.as_str().unwrap().to_owned();
+        Self(vec![
+            ("{trace}", id(&read["trace_id"])),
+            ("{project}", id(&read["project_id"])),
+            ("{comment}", id(&answer.json()["id"])),
+            ("{span}", span),
+            ("{no}", fresh_id()),
+        ])
+    }
+
+    fn fill(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, (name, id)| text.replace(name, id))
+    }
+}
+
+/// The method of an operation, all of whose addresses must be its own.
+#[track_caller]
+fn method_of(operation: &str, address: &str) -> String {
+    let found = operations(&contract().document).find(|(.., node)| node["operationId"] == operation);
+    let (method, ..) = found.unwrap_or_else(|| panic!("a row for {operation}, which the document does not have"));
+    let (_, there) = contract().operation(&method, address).unwrap_or_else(|| panic!("{method} {address}"));
+    assert_eq!(there["operationId"], operation, "{method} {address} is another operation");
+    method
+}
+
+/// Sends a row's request.
+async fn ask(api: &Api, things: &Things, (operation, _, _, address, sent): (&str, &str, u16, &str, Sent)) -> Answer {
+    let address = things.fill(address);
+    let request = api.request(&method_of(operation, &address), &address);
+    let request = match sent {
+        Bare | Held => request,
+        Json(body) => request.header("content-type", "application/json").body(things.fill(body)),
+        Lost => request.header("comet-workspace", "x".repeat(151)),
+    };
+    api.send(request).await
+}
+
+/// The answers that the table gets, each as operation and documented status.
+fn provoked() -> BTreeSet<String> {
+    ROWS.iter().map(|(operation, status, ..)| format!("{operation} {status}")).collect()
+}
+
+/// The answers that nothing gets.
+fn never() -> BTreeSet<String> {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(NEVER)).unwrap();
+    let rows = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let rows = rows.map(|row| {
+        let (answer, reason) = row.split_once(" | ").unwrap_or_else(|| panic!("{NEVER}: no reason: {row}"));
+        assert!(!reason.trim().is_empty(), "{NEVER}: no reason: {row}");
+        answer.to_owned()
+    });
+    rows.collect()
+}
+
+/// The answers that a document knows.
+fn documented(document: &Value) -> BTreeSet<String> {
+    let answers = operations(document).flat_map(|(.., operation)| {
+        let name = operation["operationId"].as_str().unwrap();
+        operation["responses"].as_object().unwrap().keys().map(move |status| format!("{name} {status}"))
+    });
+    answers.collect()
+}
+
+/// What a document knows and neither list has.
+fn forgotten(document: &Value) -> Vec<String> {
+    let (provoked, never) = (provoked(), never());
+    documented(document).into_iter().filter(|answer| !provoked.contains(answer) && !never.contains(answer)).collect()
+}
+
+#[test]
+fn every_documented_answer_has_a_row_or_a_reason() {
+    let documented = documented(&contract().document);
+    assert_eq!(forgotten(&contract().document), [""; 0], "add rows, or reasons to {NEVER}");
+    let (provoked, never) = (provoked(), never());
+    let none: Vec<&String> = Vec::new();
+    assert_eq!(provoked.difference(&documented).collect::<Vec<_>>(), none, "rows for what the document does not have");
+    assert_eq!(never.difference(&documented).collect::<Vec<_>>(), none, "{NEVER}: not in the document");
+    assert_eq!(never.intersection(&provoked).collect::<Vec<_>>(), none, "{NEVER}: a row gets it");
+    for (operation, status, comes, address, _) in ROWS {
+        let named = |status: &str| documented.contains(&format!("{operation} {status}"));
+        if status == "default" {
+            assert!(!named(&comes.to_string()), "{operation} {comes} has a place of its own in the document");
+        } else {
+            assert_eq!(status, comes.to_string(), "{operation} {address}");
+        }
+    }
+    let tagged = operations(&contract().document).filter(|(.., operation)| operation["tags"] == json!(["Spans"]));
+    assert_eq!(tagged.count(), 18);
+}
+
+#[test]
+fn an_operation_or_status_without_a_row_is_found() {
+    let mut document = contract().document.clone();
+    let paths = document["paths"].as_object_mut().unwrap();
+    paths["/v1/private/spans"]["post"]["responses"]["202"] = json!({"description": "Accepted"});
+    let operation = json!({"operationId": "countSpans", "responses": {"200": {}, "default": {}}});
+    paths.insert("/v1/private/spans/count".to_owned(), json!({"get": operation}));
+    assert_eq!(forgotten(&document), ["countSpans 200", "countSpans default", "createSpan 202"]);
+}
+
+#[tokio::test]
+async fn every_documented_answer_comes() {
+    let server = Server::start().await;
+    for row in ROWS.into_iter().filter(|(.., sent)| !matches!(sent, Held)) {
+        let things = Things::make(&server.api).await;
+        let answer = ask(&server.api, &things, row).await;
+        assert_eq!(answer.status, row.2, "{row:?}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn what_comes_while_another_program_holds_the_database_comes() {
+    let server = Server::start().await;
+    let things = Things::make(&server.api).await;
+    let held = rusqlite::Connection::open(&server.database).unwrap();
+    held.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // The first write finds out, and is refused as the others are.
+    for (operation, address, sent) in writes() {
+        let answer = ask(&server.api, &things, (operation, "", 429, address, sent)).await;
+        assert_eq!(answer.status, 429, "{operation}: {}", answer.text());
+    }
+    for row in ROWS.into_iter().filter(|(.., sent)| matches!(sent, Held)) {
+        let answer = ask(&server.api, &things, row).await;
+        assert_eq!(answer.status, row.2, "{row:?}: {}", answer.text());
+    }
+}
+
+/// A request that each operation with a body takes.
+fn with_bodies() -> impl Iterator<Item = (&'static str, &'static str, Sent)> {
+    let taken = ROWS.into_iter().filter(|(_, _, comes, _, sent)| *comes < 300 && matches!(sent, Json(_)));
+    taken.map(|(operation, _, _, address, sent)| (operation, address, sent))
+}
+
+/// The same without the one that only reads.
+fn writes() -> impl Iterator<Item = (&'static str, &'static str, Sent)> {
+    with_bodies().filter(|(operation, ..)| *operation != "searchSpans")
+}
+
+#[tokio::test]
+async fn every_operation_with_a_body_refuses_what_is_no_body_in_the_same_words() {
+    let server = Server::with_flags(&["--body-bytes-max", "1000"]).await;
+    let things = Things::make(&server.api).await;
+    let mut tried = BTreeSet::new();
+    for (operation, address, _) in with_bodies() {
+        let address = things.fill(address);
+        let method = method_of(operation, &address);
+        let large = format!("{{\"x\":\"{}\"}}", "x".repeat(1_000));
+        for (status, media_type, body) in [
+            (400, "application/json", "{"),
+            (400, "application/json", "[]"),
+            (413, "application/json", large.as_str()),
+            (415, "text/plain", "{}"),
+            (422, "application/json", "null"),
+        ] {
+            let request = server.api.request(&method, &address).header("content-type", media_type);
+            let answer = server.api.send(request.body(body.to_owned())).await;
+            assert_eq!(answer.status, status, "{operation} {media_type} {body:.20}: {}", answer.text());
+        }
+        tried.insert(operation);
+    }
+    let wanted = operations(&contract().document).filter(|(.., operation)| operation.get("requestBody").is_some());
+    let wanted: BTreeSet<&str> = wanted.map(|(.., operation)| operation["operationId"].as_str().unwrap()).collect();
+    assert_eq!(tried, wanted);
+}

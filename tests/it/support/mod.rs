@@ -2,6 +2,7 @@
 
 mod answer;
 mod contract;
+mod database;
 pub(crate) mod flatten;
 mod process;
 pub(crate) mod samples;
@@ -11,6 +12,7 @@ pub(crate) mod views;
 
 pub(crate) use answer::Answer;
 pub(crate) use contract::contract;
+pub(crate) use database::{in_workspace, recounted};
 pub(crate) use process::Process;
 pub(crate) use server::{Api, Server};
 pub(crate) use snapshots::snap;
