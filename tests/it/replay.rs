@@ -1,1 +1,115 @@
-//! Requests as the official SDKs sent them.
+//! Requests as the official SDKs sent them, in the order in which they did; see `tests/data/traffic`.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::support::{Answer, Server};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request {
+    method: String,
+    path: String,
+    #[serde(default)]
+    query: BTreeMap<String, String>,
+    #[serde(default)]
+    gzip: bool,
+    body: Option<Value>,
+    status: u16,
+}
+
+/// One after the other, on one server: what a later file looks for, an earlier one has made.
+const FILES: [(&str, &str); 8] = [
+    ("python-lowlevel", include_str!("../data/traffic/python-lowlevel.jsonl")),
+    ("python-track", include_str!("../data/traffic/python-track.jsonl")),
+    ("python-highlevel", include_str!("../data/traffic/python-highlevel.jsonl")),
+    ("python-nobatching", include_str!("../data/traffic/python-nobatching.jsonl")),
+    ("python-race-slow-server", include_str!("../data/traffic/python-race-slow-server.jsonl")),
+    ("ts-track", include_str!("../data/traffic/ts-track.jsonl")),
+    ("ts-highlevel", include_str!("../data/traffic/ts-highlevel.jsonl")),
+    ("ts-search-lowlevel", include_str!("../data/traffic/ts-search-lowlevel.jsonl")),
+];
+
+/// Ids that our server made, where the recorded ones are the recorder's.
+#[derive(Default)]
+struct Made {
+    comment: Option<String>,
+    project: Option<String>,
+}
+
+async fn send(server: &Server, request: &Request, made: &Made) -> Answer {
+    let mut path = request.path.clone();
+    if let (Some((before, after)), Some(comment)) = (path.split_once("/comments/"), &made.comment)
+        && after != "delete"
+    {
+        path = format!("{before}/comments/{comment}");
+    }
+    let mut query = request.query.clone();
+    if let (Some(id), Some(project)) = (query.get_mut("project_id"), &made.project) {
+        id.clone_from(project);
+    }
+    let mut sent = server.api.request(&request.method, &path).query(&query);
+    if let Some(body) = &request.body {
+        let mut bytes = body.to_string().into_bytes();
+        if request.gzip {
+            let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            packer.write_all(&bytes).unwrap();
+            bytes = packer.finish().unwrap();
+            sent = sent.header("content-encoding", "gzip");
+        }
+        sent = sent.header("content-type", "application/json").body(bytes);
+    }
+    server.api.send(sent).await
+}
+
+#[tokio::test]
+async fn recorded_requests_are_answered_as_their_senders_need() {
+    let server = Server::start().await;
+    let mut made = Made::default();
+    let mut replayed = 0;
+    for (file, text) in FILES {
+        for (line, text) in text.lines().enumerate() {
+            let request: Request = serde_json::from_str(text).unwrap();
+            let at = format!("{file}:{}", line + 1);
+            let answer = send(&server, &request, &made).await;
+            assert_eq!(answer.status, request.status, "{at}: {}", answer.text());
+            replayed += 1;
+            if request.path.ends_with("/comments") {
+                made.comment = answer.json()["id"].as_str().map(str::to_owned);
+            }
+            for (id, stated) in written(&request) {
+                let span = server.api.span(&id).await;
+                made.project = span["project_id"].as_str().map(str::to_owned);
+                for (member, value) in stated.iter().filter(|(_, value)| !value.is_null()) {
+                    assert!(span.get(member).is_some(), "{at}: {member} of {value} is not there: {span}");
+                }
+            }
+        }
+    }
+    assert!(replayed > 60, "only {replayed} requests");
+}
+
+/// The spans that a request writes, with the members that it states and that are shown.
+fn written(request: &Request) -> Vec<(String, serde_json::Map<String, Value>)> {
+    let Some(body) = &request.body else { return Vec::new() };
+    let path = request.path.trim_start_matches("/api");
+    let spans: Vec<Value> = match (request.method.as_str(), path) {
+        ("POST", "/v1/private/spans") => vec![body.clone()],
+        ("POST", "/v1/private/spans/batch") => body["spans"].as_array().unwrap().clone(),
+        _ => Vec::new(),
+    };
+    spans
+        .into_iter()
+        .map(|span| {
+            let mut stated = span.as_object().unwrap().clone();
+            // Empty sets are not shown.
+            stated.retain(|_, value| {
+                *value != serde_json::json!([]) && (value.is_null() || *value != serde_json::json!({}))
+            });
+            (span["id"].as_str().unwrap().to_owned(), stated)
+        })
+        .collect()
+}

@@ -152,3 +152,67 @@ fn judge_error(at: &str, answer: &Answer) {
     assert!(body["errors"].as_array().is_some_and(|errors| !errors.is_empty()), "{at}: {body}");
     assert!(body.as_object().unwrap().values().all(|value| !value.is_null()), "{at}: {body}");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &str = "/v1/private/spans?project_name=a";
+    const SEARCH: &str = "/v1/private/spans/search";
+    const SPAN: &str = r#"{"trace_id":"01a20204-c23a-7bad-84c4-1aba08155ea5","start_time":"2024-01-15T09:30:00Z"}"#;
+    const UNDATED: &str = r#"{"trace_id":"01a20204-c23a-7bad-84c4-1aba08155ea5"}"#;
+    const ERROR: &str = r#"{"code":500,"message":"The rest could not be read"}"#;
+
+    #[track_caller]
+    fn judge(method: &str, path: &str, media_type: &'static str, body: &str) {
+        let headers = [(reqwest::header::CONTENT_TYPE, media_type.parse().unwrap())].into_iter().collect();
+        contract().judge(method, path, &Answer { status: 200, headers, body: body.as_bytes().to_vec() });
+    }
+
+    #[track_caller]
+    fn stream(body: &str) {
+        judge("POST", SEARCH, "application/octet-stream", body);
+    }
+
+    #[track_caller]
+    fn list(query: &str, span: &str) {
+        judge("GET", &format!("{LIST}{query}"), "application/json", &format!(r#"{{"content":[{span}]}}"#));
+    }
+
+    #[test]
+    fn a_stream_of_spans_may_be_empty_and_may_end_with_an_error() {
+        stream("");
+        stream(&format!("{SPAN}\r\n{SPAN}\r\n"));
+        stream(&format!("{SPAN}\r\n{ERROR}\r\n"));
+    }
+
+    #[test]
+    #[should_panic(expected = "\"start_time\" is a required property")]
+    fn a_stream_of_what_are_no_spans_is_refused() {
+        stream(&format!("{SPAN}\r\n{UNDATED}\r\n"));
+    }
+
+    #[test]
+    #[should_panic(expected = "more after an error")]
+    fn a_stream_that_goes_on_after_an_error_is_refused() {
+        stream(&format!("{ERROR}\r\n{SPAN}\r\n"));
+    }
+
+    #[test]
+    #[should_panic(expected = "a line without its end")]
+    fn a_stream_that_is_cut_off_is_refused() {
+        stream(&format!("{SPAN}\r\n{SPAN}"));
+    }
+
+    #[test]
+    fn a_list_may_lack_the_start_that_was_excluded() {
+        list("", SPAN);
+        list("&exclude=%5B%22input%22%2C%22start_time%22%5D", UNDATED);
+    }
+
+    #[test]
+    #[should_panic(expected = "\"start_time\" is a required property")]
+    fn a_list_may_not_lack_the_start_otherwise() {
+        list("&exclude=%5B%22input%22%5D", UNDATED);
+    }
+}
