@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, BodyLimits};
 use crate::clock::Clock;
 use crate::config::ServeConfig;
+use crate::cost::Prices;
 use crate::ingest::Ingest;
 use crate::model::TextLimits;
 use crate::scan::JsonLimits;
@@ -99,5 +100,10 @@ impl App {
 /// # Errors
 /// See [`crate::store::open`].
 pub async fn open_store(url: &str, config: &ServeConfig, clock: Clock) -> Result<Arc<dyn Store>, StoreError> {
-    crate::store::open(url, config.sqlite_options(), clock).await
+    let prices = match &config.prices {
+        Some(file) => Prices::read(file),
+        None => Prices::built_in(),
+    };
+    let prices = prices.map_err(|error| StoreError::Other(error.into()))?;
+    crate::store::open(url, config.sqlite_options(), clock, Arc::new(prices)).await
 }

@@ -60,6 +60,10 @@ pub struct ServeConfig {
     /// File to write the base URL to once the server answers.
     #[arg(long, env = "SPANDREL_READY_FILE", value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
+    /// File with the prices that costs are estimated by, in place of the built-in ones: LiteLLM's
+    /// `model_prices_and_context_window.json`, or one cut from it.
+    #[arg(long, env = "SPANDREL_PRICES", value_name = "FILE")]
+    pub prices: Option<PathBuf>,
     /// Size beyond which the database does not grow: writes are then answered 429. 0 for no limit.
     #[arg(long, env = "SPANDREL_DATABASE_BYTES_MAX", default_value_t = 0, value_name = "BYTES")]
     pub database_bytes_max: u64,

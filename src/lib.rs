@@ -13,6 +13,7 @@
 //! * [`model`] is the contract: what goes over the wire. It knows nothing else.
 //! * [`scan`] walks a JSON body before it is parsed; [`json_path`] and [`like`] look into texts without parsing them.
 //! * [`record`] says what a write states, how writes merge, whatever order they come in, and how a span is shown.
+//! * [`cost`] works out what a span cost, where nobody said.
 //! * [`filter`] is the table of what can be asked of spans.
 //! * [`store`] keeps spans; databases stand behind one trait.
 //! * [`ingest`] lets concurrent writes share a transaction.
@@ -24,6 +25,7 @@ pub mod api;
 pub mod app;
 pub mod clock;
 pub mod config;
+pub mod cost;
 pub mod ephemeral;
 pub mod error;
 pub mod filter;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::clock::Clock;
+use crate::cost::Prices;
 use crate::model::{CommentPublic, Id, Source, SpanType};
 use crate::record::{Conflict, Parts, ProjectRef, Record, Score, SpanFields, SpanRecord, StoredSpan};
 
@@ -272,13 +273,18 @@ pub trait Store: Send + Sync + 'static {
 ///
 /// # Errors
 /// When the URL is of no known kind, or the database cannot be opened.
-pub async fn open(url: &str, options: SqliteOptions, clock: Clock) -> Result<Arc<dyn Store>, StoreError> {
+pub async fn open(
+    url: &str,
+    options: SqliteOptions,
+    clock: Clock,
+    prices: Arc<Prices>,
+) -> Result<Arc<dyn Store>, StoreError> {
     match url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path)) {
         // SQLite takes these for databases that are in no file, of which each connection has its own.
         Some(path) if path.is_empty() || path.starts_with(":memory:") || path.starts_with("file:") => {
             Err(StoreError::Other(format!("{url:?} names no file; expected sqlite:PATH").into()))
         }
-        Some(path) => Ok(Arc::new(SqliteStore::open(path.as_ref(), options, clock).await?)),
+        Some(path) => Ok(Arc::new(SqliteStore::open(path.as_ref(), options, clock, prices).await?)),
         None => Err(StoreError::Other(
             format!("unknown kind of database {:?}; expected sqlite:PATH", url.split(':').next().unwrap_or_default())
                 .into(),

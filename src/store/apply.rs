@@ -10,8 +10,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{Caller, Change, DEFAULT_PROJECT, Refusal, Submission};
+use crate::cost::{self, Prices};
 use crate::model::{Id, UpdateTags};
-use crate::record::{Fields as _, ProjectRef, Record, Row, Score, SpanField, SpanFields, SpanRecord, conflict, merge};
+use crate::record::{
+    Estimate, FieldSet, Fields as _, ProjectRef, Record, Row, Score, SpanField, SpanFields, SpanRecord, conflict, merge,
+};
 
 /// Something within all workspaces.
 pub(super) type Key = (Arc<str>, Id);
@@ -346,6 +349,36 @@ impl Commit {
                     });
                     stand_in(new.len() - 1)
                 }))
+            }
+        }
+    }
+
+    /// Works out what the touched spans cost, where no client said. A span that no longer has a price keeps the one it
+    /// had.
+    pub(super) fn price(&mut self, prices: &Prices) {
+        const DECIDES: FieldSet = FieldSet::of(&[
+            SpanField::MODEL,
+            SpanField::PROVIDER,
+            SpanField::USAGE,
+            SpanField::METADATA,
+            SpanField::TOTAL_ESTIMATED_COST,
+        ]);
+        for row in self.rows.values_mut().filter_map(|slot| slot.row.as_mut()) {
+            if row.changed.common(DECIDES).is_empty() {
+                continue;
+            }
+            let fields = &row.fields;
+            // Stated, if only that there is none.
+            let stated = row.lanes.updated.contains(SpanField::TOTAL_ESTIMATED_COST);
+            if stated || fields.total_estimated_cost.is_some() {
+                row.estimate = None;
+                continue;
+            }
+            let noted = fields.metadata.as_ref().and_then(|metadata| metadata.notes.model.as_deref());
+            let model = fields.model.as_deref().or(noted);
+            let metadata = fields.metadata.as_ref().map(|metadata| metadata.raw.get());
+            if let Some(cost) = prices.estimate(model, fields.provider.as_deref(), fields.usage.as_ref(), metadata) {
+                row.estimate = Some(Estimate { cost, version: cost::VERSION.to_owned() });
             }
         }
     }

@@ -23,6 +23,7 @@ use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, Sq
 
 use super::{NotCommitted, Order, Refusal, SpanQuery, SpanStats, Store, StoreError, Submission};
 use crate::clock::Clock;
+use crate::cost::Prices;
 use crate::model::{CommentPublic, Id, Source, SpanType};
 use crate::record::{Parts, ProjectRef, StoredSpan};
 use errors::from_rusqlite;
@@ -62,7 +63,12 @@ impl SqliteStore {
     ///
     /// # Errors
     /// When another server uses the file, when it cannot be made or written, or when it was made by a later version.
-    pub async fn open(path: &Path, options: SqliteOptions, clock: Clock) -> Result<Self, StoreError> {
+    pub async fn open(
+        path: &Path,
+        options: SqliteOptions,
+        clock: Clock,
+        prices: Arc<Prices>,
+    ) -> Result<Self, StoreError> {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|error| {
                 StoreError::Other(format!("cannot make the folder {}: {error}", folder.display()).into())
@@ -79,7 +85,7 @@ impl SqliteStore {
         migrate(base.create_if_missing(true), options).await.map_err(|error| {
             StoreError::Other(format!("cannot open the database {}: {error}", path.display()).into())
         })?;
-        let writer = Writer::start(path, options, clock)?;
+        let writer = Writer::start(path, options, clock, prices)?;
         let readers = Arc::new(Readers::new(path, options));
         Ok(Self { readers, writer, _lock: lock })
     }

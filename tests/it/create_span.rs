@@ -107,3 +107,33 @@ async fn words_for_numbers_become_texts_in_payloads_only() {
     let violation = &answer.json()["violations"][0];
     assert_eq!((&violation["line"], &violation["column"]), (&json!(1), &json!(body.find("NaN}").unwrap() + 1)));
 }
+
+/// Where nobody said what a span cost, it is worked out, and again when its tokens change.
+#[tokio::test]
+async fn a_cost_that_nobody_stated_is_estimated() {
+    let server = Server::start().await;
+    let trace_id = fresh_id();
+    let told =
+        |span: &Value| (span.get("total_estimated_cost").cloned(), span.get("total_estimated_cost_version").cloned());
+    let body = json!({"start_time": "2024-01-15T09:30:00Z", "trace_id": trace_id, "provider": "openai",
+        "metadata": {"model": "gpt-4o-mini"}, "usage": {"prompt_tokens": 1000, "completion_tokens": 500}});
+    let id = server.api.create(&body).await;
+    assert_eq!(told(&server.api.span(&id).await), (Some(json!(0.00045)), Some(json!("1.1"))));
+    let path = format!("{SPANS}/{id}");
+    for (change, cost, version) in [
+        (json!({"usage": {"prompt_tokens": 2000, "completion_tokens": 500}}), Some(json!(0.0006)), Some(json!("1.1"))),
+        (json!({"model": "no such model"}), Some(json!(0.0006)), Some(json!("1.1"))),
+        (json!({"total_estimated_cost": 7}), Some(json!(7)), None),
+        (json!({"model": "gpt-4o-mini", "usage": {"prompt_tokens": 1}}), Some(json!(7)), None),
+        (json!({"total_estimated_cost": 0}), None, None),
+    ] {
+        let mut update = change.clone();
+        update["trace_id"] = json!(trace_id);
+        server.api.patch(&path, &update).await.expect(204);
+        assert_eq!(told(&server.api.span(&id).await), (cost, version), "{change}");
+    }
+    let body =
+        json!({"start_time": "2024-01-15T09:30:00Z", "metadata": {"cost": {"total_cost": 0.25, "currency": "USD"}}});
+    let id = server.api.create(&body).await;
+    assert_eq!(told(&server.api.span(&id).await), (Some(json!(0.25)), Some(json!("1.1"))));
+}

@@ -4,21 +4,22 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Each part of the crate, and the parts that it may name.
-const MAY_NAME: [(&str, &[&str]); 18] = [
+const MAY_NAME: [(&str, &[&str]); 19] = [
     ("model", &[]),
     ("scan", &[]),
     ("json_path", &[]),
     ("like", &[]),
     ("clock", &["model"]),
+    ("cost", &["model"]),
     ("filter", &["model", "json_path"]),
     ("record", &["model", "scan"]),
-    ("store", &["model", "record", "filter", "clock", "scan", "json_path", "like"]),
+    ("store", &["model", "record", "filter", "clock", "cost", "scan", "json_path", "like"]),
     ("ingest", &["store"]),
     ("error", &["model", "record", "store", "ingest"]),
     ("api", &["app", "error", "filter", "ingest", "model", "record", "scan", "store"]),
     ("server", &["api"]),
     ("config", &["api", "ingest", "model", "scan", "server", "store"]),
-    ("app", &["api", "clock", "config", "ingest", "model", "scan", "server", "store"]),
+    ("app", &["api", "clock", "config", "cost", "ingest", "model", "scan", "server", "store"]),
     ("ephemeral", &[]),
     ("shutdown", &[]),
     ("telemetry", &[]),

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::errors::from_rusqlite;
 use super::{BUSY, PAGE_BYTES, SqliteOptions};
 use crate::clock::Clock;
+use crate::cost::Prices;
 use crate::model::Id;
 use crate::record::{Row, SpanField, SpanFields};
 use crate::store::apply::{Changed, Commit, Counted, Effect, Key, NewProject, Outcome, Wanted, folded};
@@ -33,13 +34,18 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(path: &Path, options: SqliteOptions, clock: Clock) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        path: &Path,
+        options: SqliteOptions,
+        clock: Clock,
+        prices: Arc<Prices>,
+    ) -> Result<Self, StoreError> {
         let connection = connect(path, options).map_err(from_rusqlite)?;
         // Unbounded, but never long: its only sender waits for each commit before it sends the next.
         let (jobs, queue) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || run(connection, &queue, &clock))
+            .spawn(move || run(connection, &queue, &clock, &prices))
             .map_err(|error| StoreError::Other(error.into()))?;
         Ok(Self { jobs: std::sync::Mutex::new(Some(jobs)), thread: std::sync::Mutex::new(Some(thread)) })
     }
@@ -90,12 +96,12 @@ fn connect(path: &Path, options: SqliteOptions) -> rusqlite::Result<Connection> 
     Ok(connection)
 }
 
-fn run(mut connection: Connection, queue: &mpsc::Receiver<Job>, clock: &Clock) {
+fn run(mut connection: Connection, queue: &mpsc::Receiver<Job>, clock: &Clock, prices: &Prices) {
     while let Ok(job) = queue.recv() {
         // Whoever asked may be gone; what was asked for is done all the same.
         match job {
             Job::Commit(submissions, reply) => {
-                let outcome = commit(&mut connection, &submissions, clock);
+                let outcome = commit(&mut connection, &submissions, clock, prices);
                 let _ = reply.send(outcome.map_err(|error| NotCommitted { error, submissions }));
             }
             Job::CheckWritable(reply) => {
@@ -124,12 +130,14 @@ fn commit(
     connection: &mut Connection,
     submissions: &[Submission],
     clock: &Clock,
+    prices: &Prices,
 ) -> Result<Vec<Result<(), Refusal>>, StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(from_rusqlite)?;
     let mut workspaces = HashMap::new();
     let mut commit = load(&transaction, submissions, &mut workspaces)?;
     let now = clock.now();
     let refusals = commit.apply(submissions, now);
+    commit.price(prices);
     save(&transaction, commit, &mut workspaces, clock, now).map_err(from_rusqlite)?;
     transaction.commit().map_err(from_rusqlite)?;
     Ok(refusals)
