@@ -7,7 +7,9 @@ use super::document::SPANS;
 use super::extract::{PathId, ValidJson};
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::model::{DeleteFeedbackScore, ErrorMessage, FeedbackScore, FeedbackScoreBatch, FeedbackScoreBatchItem, Id};
+use crate::model::{
+    DeleteFeedbackScore, ErrorMessage, FeedbackScore, FeedbackScoreBatch, FeedbackScoreBatchItem, Id, Violation,
+};
 use crate::record::Score;
 use crate::store::{Caller, Change, Submission};
 
@@ -68,7 +70,7 @@ pub(super) async fn score_batch_of_spans(
     ValidJson(body): ValidJson<FeedbackScoreBatch>,
 ) -> Result<StatusCode, ApiError> {
     let mut scores = Vec::new();
-    for item in body.value.scores.into_iter().flat_map(|scores| scores.0) {
+    for (index, item) in body.value.scores.into_iter().flat_map(|scores| scores.0).enumerate() {
         let FeedbackScoreBatchItem {
             id,
             project_name: _,
@@ -88,7 +90,11 @@ pub(super) async fn score_batch_of_spans(
             return Err(ApiError::BadRequest {
                 message: "Invalid UUID for id".to_owned(),
                 details: Some("span id must be a version 7 UUID".to_owned()),
-                violation: None,
+                violation: Some(Box::new(Violation::new(
+                    &format!("/scores/{index}/id"),
+                    "id",
+                    "must be a version 7 UUID",
+                ))),
             });
         }
         scores.push(Score {

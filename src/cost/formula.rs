@@ -193,6 +193,7 @@ fn google(price: &Price, counts: &Counts<'_>) -> BigDecimal {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "prices are optional")]
     fn exact(text: &str) -> Option<Exact> {
         Some(Exact(text.parse().expect("a number")))
     }

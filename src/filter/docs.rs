@@ -12,7 +12,7 @@ pub fn page() -> String {
         "# Filters\n\n\
          Generated from the table in `src/filter/field.rs`.\n\n\
          A filter is an object: `{\"field\": …, \"operator\": …, \"key\": …, \"value\": …}`. Lists and statistics take a JSON \
-         array of them in the query parameter `filters`, searches in the member `filters` of their body. All must hold.\n\n\
+         array of them in the query parameter `filters`, searches in the member `filters` of their body. All must hold; there may be 500 of them.\n\n\
          ## Fields of spans\n\n\
          | field | kind | what it is | a span without it |\n| --- | --- | --- | --- |\n",
     );

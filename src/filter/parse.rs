@@ -48,6 +48,18 @@ pub struct FilterError {
     pub allowed: String,
 }
 
+/// Most filters in one request. Chosen: SQLite takes no expression that is 1,000 deep.
+const FILTERS_MAX: usize = 500;
+
+/// Fails if there are more filters than can be asked together.
+fn not_too_many(number: usize) -> Result<(), FilterError> {
+    if number <= FILTERS_MAX {
+        return Ok(());
+    }
+    let message = format!("Cannot have more than {FILTERS_MAX} filters");
+    Err(FilterError { index: None, member: "", message, allowed: format!("at most {FILTERS_MAX} filters") })
+}
+
 /// Reads the filters in a query parameter: a JSON array, or nothing.
 ///
 /// # Errors
@@ -64,6 +76,7 @@ pub fn parse_json(text: &str) -> Result<Vec<Filter>, FilterError> {
     }
     let list: Vec<Value> =
         serde_json::from_str(text).map_err(|error| invalid(None, "", format!("a JSON array of filters: {error}")))?;
+    not_too_many(list.len())?;
     let mut filters = Vec::with_capacity(list.len());
     for (index, item) in list.iter().enumerate() {
         let Value::Object(members) = item else { return Err(invalid(Some(index), "", "an object".to_owned())) };
@@ -93,6 +106,7 @@ pub fn parse_json(text: &str) -> Result<Vec<Filter>, FilterError> {
 /// # Errors
 /// The first filter that means nothing.
 pub fn validate(sent: Vec<SpanFilter>) -> Result<Vec<Filter>, FilterError> {
+    not_too_many(sent.len())?;
     sent.into_iter()
         .enumerate()
         .map(|(index, filter)| {

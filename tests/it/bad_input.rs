@@ -75,7 +75,7 @@ impl Row {
         }
         let many = match (&self.times, self.numbered) {
             (Some((text, times)), _) => text.repeat(*times),
-            (None, Some(times)) => (0..times).map(|number| format!("\"{number}\",")).collect(),
+            (None, Some(times)) => (0..times).map(|number| format!("\"{number}\",")).collect::<Vec<_>>().concat(),
             (None, None) => String::new(),
         };
         self.body.replace("$TIMES", &many)

@@ -17,7 +17,7 @@ fn full(id: &str, trace_id: &str, parent_span_id: &str) -> Value {
         "type": "llm",
         "start_time": "2024-01-15T10:30:00.123456789+01:00",
         "end_time": "2024-01-15T09:30:01.000000999Z",
-        "input": {"messages": [{"role": "user", "content": "é\n"}], "big": 12345678901234567890.10},
+        "input": {"messages": [{"role": "user", "content": "é\n"}], "big": 12_345_678_901_234_567_890.10},
         "output": [{"a": 1}],
         "metadata": {"k": {"n": 1.50}},
         "model": "gpt-4o",

@@ -60,10 +60,11 @@ async fn answers_are_packed_for_who_asks_if_they_are_large() {
 #[tokio::test]
 async fn every_address_of_an_operation_is_the_same() {
     let server = Server::start().await;
+    let parameter = regex::Regex::new(r"\{\w+\}").unwrap();
     for (template, item) in contract().document["paths"].as_object().unwrap() {
         for method in item.as_object().unwrap().keys() {
             let id = fresh_id();
-            let path = regex::Regex::new(r"\{\w+\}").unwrap().replace_all(template, id.as_str()).into_owned();
+            let path = parameter.replace_all(template, id.as_str()).into_owned();
             let mut statuses = Vec::new();
             for address in [path.clone(), format!("{path}/"), format!("/api{path}"), format!("/api{path}/")] {
                 let answer = server.api.raw(&method.to_uppercase(), &address, "").await;

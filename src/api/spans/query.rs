@@ -104,15 +104,15 @@ impl Scope {
     /// What it means, and the project it names.
     pub(super) fn read(self) -> Result<(SpanQuery, ProjectRef), ApiError> {
         let project = named_project(self.project_id, self.project_name)?;
-        let time = |text: Option<String>| match text.as_deref().map(str::trim) {
+        let time = |name: &str, text: Option<String>| match text.as_deref().map(str::trim) {
             None | Some("") => Ok(None),
-            Some(text) => text.parse::<Timestamp>().map(Some).map_err(|_| {
-                ApiError::bad_request(format!(
-                    "Invalid instant format: '{text}'. Expected ISO-8601 (e.g., 2024-01-01T00:00:00Z)"
-                ))
+            Some(text) => text.parse::<Timestamp>().map(Some).map_err(|_| ApiError::BadRequest {
+                message: format!("Invalid instant format: '{text}'. Expected ISO-8601 (e.g., 2024-01-01T00:00:00Z)"),
+                details: Some(format!("{name}: expected an RFC 3339 date-time")),
+                violation: None,
             }),
         };
-        let (id_min, id_max) = id_range(time(self.from_time)?, time(self.to_time)?)?;
+        let (id_min, id_max) = id_range(time("from_time", self.from_time)?, time("to_time", self.to_time)?)?;
         let filters = filter::parse_json(self.filters.as_deref().unwrap_or_default()).map_err(invalid_filter)?;
         let search = self.search.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
         let query = SpanQuery {

@@ -18,7 +18,7 @@ use crate::error::ApiError;
 use crate::model::{
     AvgValueStat, CountValueStat, ErrorMessage, ExistenceResponse, FeedbackScoreNamesPublic, Id, Number,
     PercentageValueStat, PercentageValues, ProjectStatsPublic, ScoreNamePublic, SearchLimit, Source, SpanPagePublic,
-    SpanPublic, SpanSearchStreamRequest, SpanStream, SpanType, StatItem, kind,
+    SpanPublic, SpanSearchStreamRequest, SpanStream, SpanType, StatItem, Violation, kind,
 };
 use crate::record::{ProjectRef, View};
 use crate::store::{Caller, Order, SORTABLE, SpanQuery, SpanStats};
@@ -152,7 +152,14 @@ pub(in crate::api) async fn search_spans(
     ValidJson(body): ValidJson<SpanSearchStreamRequest>,
 ) -> Result<([(HeaderName, &'static str); 1], Body), ApiError> {
     let search = body.value;
-    let project = named_project(search.project_id, search.project_name)?;
+    let project = named_project(search.project_id, search.project_name).map_err(|_| {
+        let message = "Either 'project_name' or 'project_id' must be provided";
+        ApiError::BadRequest {
+            message: message.to_owned(),
+            details: None,
+            violation: Some(Box::new(Violation::new("/project_id", "", message))),
+        }
+    })?;
     let (id_min, id_max) = id_range(search.from_time, search.to_time)?;
     let filters = body_filters(search.filters)?;
     let query = SpanQuery {

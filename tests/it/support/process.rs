@@ -10,7 +10,7 @@ use super::Api;
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_spandrel");
 
 /// How long anything may take before a test gives up on it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running `spandrel serve`. Killed when dropped.
 pub(crate) struct Process {

@@ -12,7 +12,6 @@ use spandrel::clock::Clock;
 use spandrel::config::{Cli, ServeConfig};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Answer, contract};
@@ -30,7 +29,6 @@ pub(crate) struct Server {
     /// The database file, to look into.
     pub(crate) database: std::path::PathBuf,
     stop: CancellationToken,
-    task: Option<JoinHandle<()>>,
     _folder: TempDir,
 }
 
@@ -56,16 +54,8 @@ impl Server {
         let listener = TcpListener::bind(&config.listen).await.unwrap();
         let api = Api::new(&format!("http://{}", listener.local_addr().unwrap()));
         let stop = CancellationToken::new();
-        let task = tokio::spawn(App::new(store, &config, clock).run(listener, stop.clone()));
-        Self { api, database, stop, task: Some(task), _folder: folder }
-    }
-
-    /// Stops it in good order, and returns when it has let go of everything.
-    pub(crate) async fn stop(&mut self) {
-        self.stop.cancel();
-        if let Some(task) = self.task.take() {
-            task.await.unwrap();
-        }
+        tokio::spawn(App::new(store, &config, clock).run(listener, stop.clone()));
+        Self { api, database, stop, _folder: folder }
     }
 }
 
