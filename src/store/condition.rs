@@ -247,14 +247,20 @@ fn score_condition(filter: &Filter, sql: &mut Sql) -> String {
 }
 
 fn dictionary_condition(filter: &Filter, value: &str, sql: &mut Sql) -> String {
+    let number = wanted_text(filter).trim().parse::<f64>();
+    let compares =
+        matches!(filter.operator, Operator::Greater | Operator::GreaterEqual | Operator::Less | Operator::LessEqual);
+    // Nothing is greater or less than what is no number. Told before anything is bound: every value has its place.
+    if compares && number.is_err() {
+        return "0".to_owned();
+    }
     let path = sql.bind_text(filter.key.as_str());
     let found = format!("json_text({value}, {path})");
     match filter.operator {
         Operator::IsEmpty => format!("{found} IN ('', 'null')"),
         Operator::IsNotEmpty => format!("{found} NOT IN ('', 'null')"),
         Operator::Greater | Operator::GreaterEqual | Operator::Less | Operator::LessEqual => {
-            let Ok(number) = wanted_text(filter).trim().parse::<f64>() else { return "0".to_owned() };
-            let place = sql.bind(Value::Real(number));
+            let place = sql.bind(Value::Real(number.unwrap_or_default()));
             format!("number_in({found}) {} {place}", filter.operator.comparison().unwrap_or("="))
         }
         _ => text_condition(filter, &format!("lower({found})"), &found, "has_text", sql),

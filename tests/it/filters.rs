@@ -1,1 +1,259 @@
 //! Filters, sorting and searching, held against a plain evaluation in memory.
+
+mod evaluator;
+mod spans;
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use spandrel::filter::{Kind, SPAN_FIELDS};
+use spandrel::model::Operator;
+
+use crate::support::{Server, contract};
+use evaluator::matches;
+
+/// A server with the fixed spans, and the spans as it shows them.
+struct Fixed {
+    server: Server,
+    spans: Vec<Value>,
+}
+
+impl Fixed {
+    async fn start() -> Self {
+        let server = Server::start().await;
+        spans::store(&server).await;
+        let page = server.api.get("/v1/private/spans?project_name=fixed&size=1000").await.expect(200).json();
+        let spans = page["content"].as_array().unwrap().clone();
+        assert_eq!(spans.len(), spans::COUNT);
+        Self { server, spans }
+    }
+
+    fn expected(&self, filters: &[Value]) -> BTreeSet<String> {
+        let chosen = self.spans.iter().filter(|span| filters.iter().all(|filter| matches(span, filter)));
+        chosen.map(|span| span["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// What the list, the search and the statistics choose.
+    async fn chosen(&self, filters: &[Value]) -> [BTreeSet<String>; 2] {
+        let api = &self.server.api;
+        let query = [("project_name", "fixed"), ("size", "1000"), ("filters", &json!(filters).to_string())];
+        let page = api.send(api.request("GET", "/v1/private/spans").query(&query)).await.expect(200).json();
+        let ids = |spans: &[Value]| spans.iter().map(|span| span["id"].as_str().unwrap().to_owned()).collect();
+        let listed: BTreeSet<String> = ids(page["content"].as_array().unwrap());
+        assert_eq!(page["total"], listed.len(), "{filters:?}");
+        let stats = api.send(api.request("GET", "/v1/private/spans/stats").query(&query)).await.expect(200).json();
+        let count = stats["stats"].as_array().unwrap().first().map_or(json!(0), |item| item["value"].clone());
+        assert_eq!(count, listed.len(), "{filters:?}");
+        let body = json!({"project_name": "fixed", "limit": 2000, "filters": filters});
+        let answer = api.post("/v1/private/spans/search", &body).await.expect(200);
+        let found: Vec<Value> = answer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        [listed, ids(&found)]
+    }
+
+    async fn check(&self, filters: &[Value]) {
+        let expected = self.expected(filters);
+        for chosen in self.chosen(filters).await {
+            let names = |ids: &BTreeSet<String>| -> Vec<String> {
+                let named = self.spans.iter().filter(|span| ids.contains(span["id"].as_str().unwrap()));
+                named.map(|span| span["name"].to_string()).collect()
+            };
+            assert_eq!(chosen, expected, "{filters:?} chose {:?}, not {:?}", names(&chosen), names(&expected));
+        }
+    }
+}
+
+/// Values, and keys, to ask about a field with. A field without any fails the test.
+fn trials(field: &str) -> (Vec<&'static str>, Vec<&'static str>) {
+    let texts =
+        vec!["alpha", "ALPHA", "É", "é", "a%a", "a_pha", "100%", "100\\%", "' OR 1=1 --", "\"; DROP TABLE spans", "zz"];
+    let numbers = vec!["0", "1", "-1.5", "0.5", "10", "2000.001", "785", "1.5"];
+    let times = vec![
+        "2024-01-15T09:30:00Z",
+        "2024-01-15T10:30:00+01:00",
+        "2024-01-15T09:30:00.000000001Z",
+        "1970-01-01T00:00:00Z",
+        "2200-01-01T00:00:00Z",
+    ];
+    let paths =
+        vec!["k", "my-key", "two words", "\"two words\"", "n.m[1].x", "$.n.m[0]", "null", "nowhere", "é", "list[*]"];
+    let none = Vec::new();
+    match field {
+        "id" | "trace_id" => (
+            vec![
+                "01a20204-c23a-7bad-84c4-1aba08155e01",
+                "01A20204-C23A-7BAD-84C4-1ABA08155E01",
+                "01a20204",
+                "155e0_",
+                "x",
+            ],
+            none,
+        ),
+        "name" | "model" | "provider" | "error_type" => (texts, none),
+        "input" | "output" => (vec!["alpha", "ÉTÉ", "été", "\"k\"", "{\"k\":\"alpha\"}", "%k%", "zz"], none),
+        "type" => (vec!["llm", "tool", "llm,tool", "unknown", "general, guardrail", "nope"], none),
+        "environment" => (vec!["prod", "Prod", "prod,test", "zz"], none),
+        "source" => (vec!["sdk", "experiment", "evaluator", "nope"], none),
+        "start_time" | "end_time" | "created_at" | "last_updated_at" => (times, none),
+        "total_estimated_cost"
+        | "duration"
+        | "ttft"
+        | "usage.total_tokens"
+        | "usage.prompt_tokens"
+        | "usage.completion_tokens" => (numbers, none),
+        "input_json" | "output_json" | "metadata" => {
+            (vec!["alpha", "ALPHA", "1.5", "2", "null", "true", "", "É", "a%"], paths)
+        }
+        "tags" => (vec!["alpha", "Alpha", "lph", "É", "%", "zz"], none),
+        "feedback_scores" => (vec!["0.5", "1", "0.55", "-1e0", "0"], vec!["quality", "QUALITY", "other name", "zz"]),
+        "error_info" => (vec![""], none),
+        _ => (none.clone(), none),
+    }
+}
+
+fn filter(field: &str, operator: Operator, key: Option<&str>, value: &str) -> Value {
+    json!({"field": field, "operator": operator.name(), "key": key, "value": value})
+}
+
+/// Every field, operator, key and value of the table.
+fn all() -> Vec<(Kind, Operator, Value)> {
+    let mut all = Vec::new();
+    for field in &SPAN_FIELDS {
+        let (values, keys) = trials(field.name);
+        assert!(!values.is_empty(), "the field {} has no values in this test", field.name);
+        let keys: Vec<Option<&str>> = if keys.is_empty() { vec![None] } else { keys.into_iter().map(Some).collect() };
+        for operator in Operator::ALL {
+            for key in &keys {
+                for value in &values {
+                    all.push((field.kind, operator, filter(field.name, operator, *key, value)));
+                }
+            }
+        }
+    }
+    all
+}
+
+/// Whether the server takes a filter; what it refuses is told apart from what it finds nothing for.
+fn taken(kind: Kind, operator: Operator, filter: &Value) -> bool {
+    let value = filter["value"].as_str().unwrap();
+    kind.operators().contains(&operator)
+        && (operator.is_about_presence()
+            || match kind {
+                Kind::Dictionary => true,
+                Kind::ErrorContainer => false,
+                _ => !value.trim().is_empty(),
+            })
+}
+
+#[tokio::test]
+async fn every_field_and_operator_chooses_what_a_plain_evaluation_does() {
+    let fixed = Fixed::start().await;
+    let all = all();
+    assert!(all.len() > 1_000, "only {} filters", all.len());
+    let mut some = 0;
+    for (kind, operator, filter) in &all {
+        if taken(*kind, *operator, filter) {
+            fixed.check(std::slice::from_ref(filter)).await;
+            some += usize::from(!fixed.expected(std::slice::from_ref(filter)).is_empty());
+        }
+    }
+    assert!(some > 300, "only {some} filters choose anything");
+}
+
+#[tokio::test]
+async fn what_a_field_cannot_be_asked_is_refused_by_name() {
+    let fixed = Fixed::start().await;
+    let api = &fixed.server.api;
+    let mut refused = 0;
+    for (kind, operator, filter) in all() {
+        if taken(kind, operator, &filter) || refused > 400 {
+            continue;
+        }
+        refused += 1;
+        let query = [("project_name", "fixed"), ("filters", &json!([filter]).to_string())];
+        let answer = api.send(api.request("GET", "/v1/private/spans").query(&query)).await.expect(400);
+        let message = answer.errors().remove(0);
+        if !kind.operators().contains(&operator) {
+            let field = filter["field"].as_str().unwrap();
+            let wanted =
+                format!("Invalid operator '{}' for field '{field}' of type '{}'", operator.name(), kind.name());
+            assert_eq!(message, wanted);
+        }
+        assert!(answer.pointers()[0].starts_with("/filters/0"), "{}", answer.text());
+        assert!(answer.json()["details"].as_str().unwrap().contains("expected"), "{}", answer.text());
+        let body = json!({"project_name": "fixed", "filters": [filter]});
+        api.post("/v1/private/spans/search", &body).await.expect(400);
+    }
+    assert!(refused > 100, "only {refused}");
+}
+
+#[tokio::test]
+async fn presence_needs_no_value() {
+    let fixed = Fixed::start().await;
+    for value in [json!(null), json!("")] {
+        for field in ["tags", "environment", "error_info"] {
+            fixed.check(&[json!({"field": field, "operator": "is_empty", "value": value})]).await;
+        }
+    }
+}
+
+/// The expressions of the SDKs' query language, as they compile them.
+#[tokio::test]
+async fn compiled_expressions_choose_what_a_plain_evaluation_does() {
+    let fixed = Fixed::start().await;
+    let mut taken = 0;
+    for line in include_str!("../data/filters/oql.jsonl").lines() {
+        let case: Value = serde_json::from_str(line).unwrap();
+        let filters = case["filters"].as_array().unwrap().clone();
+        if case["accepted"] == true {
+            fixed.check(&filters).await;
+            taken += 1;
+        } else {
+            let body = json!({"project_name": "fixed", "filters": filters});
+            let answer = fixed.server.api.post("/v1/private/spans/search", &body).await;
+            assert_eq!(answer.status, 400, "{case}: {}", answer.text());
+        }
+    }
+    assert!(taken > 40, "only {taken}");
+}
+
+/// Several filters must all hold.
+#[test]
+fn random_lists_of_filters_choose_what_a_plain_evaluation_does() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let fixed = runtime.block_on(Fixed::start());
+    let usable: Vec<Value> = all()
+        .into_iter()
+        .filter(|(kind, operator, filter)| taken(*kind, *operator, filter))
+        .map(|(_, _, filter)| filter)
+        .collect();
+    let cases = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) };
+    proptest!(cases, |(chosen in prop::collection::vec(0..usable.len(), 2..5))| {
+        let filters: Vec<Value> = chosen.iter().map(|at| usable[*at].clone()).collect();
+        runtime.block_on(fixed.check(&filters));
+    });
+}
+
+#[test]
+fn the_page_about_filters_is_the_table() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/filters.md");
+    if std::env::var_os("SPANDREL_BLESS").is_some() {
+        std::fs::write(path, spandrel::filter::page()).unwrap();
+    }
+    let page = std::fs::read_to_string(path).unwrap();
+    assert_eq!(page, spandrel::filter::page(), "run the test with SPANDREL_BLESS=1 to write the page anew");
+}
+
+/// Each line of a search is a span as documented.
+#[tokio::test]
+async fn lines_of_a_search_are_spans() {
+    let fixed = Fixed::start().await;
+    let answer = fixed.server.api.post("/v1/private/spans/search", &json!({"project_name": "FIXED"})).await.expect(200);
+    let validator = contract().validator("/components/schemas/Span_Public");
+    let text = answer.text();
+    assert!(text.ends_with("\r\n"));
+    assert_eq!(text.matches("\r\n").count(), spans::COUNT);
+    for line in text.split("\r\n").filter(|line| !line.is_empty()) {
+        assert!(validator.is_valid(&serde_json::from_str(line).unwrap()), "{line}");
+    }
+}
