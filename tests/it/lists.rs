@@ -1,5 +1,12 @@
 //! Pages, streams and statistics of many spans.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "numbers of some forty spans"
+)]
+
 use std::cmp::Ordering;
 
 use serde_json::{Value, json};
@@ -49,7 +56,7 @@ async fn fixed() -> Server {
     server.api.post("/v1/private/spans/batch", &json!({"spans": spans})).await.expect(204);
     let scores: Vec<Value> = (0..40)
         .filter(|number| number % 4 == 1)
-        .map(|number| json!({"id": id(number), "name": "quality", "value": (number % 8) as i64 - 4, "source": "sdk"}))
+        .map(|number| json!({"id": id(number), "name": "quality", "value": ([-4, -3, -2, -1, 0, 1, 2, 3][number % 8]), "source": "sdk"}))
         .collect();
     server.api.raw("PUT", "/v1/private/spans/feedback-scores", json!({"scores": scores}).to_string()).await.expect(204);
     server
