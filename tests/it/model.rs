@@ -236,6 +236,7 @@ impl World {
         self.spans.entry(id.to_owned()).or_default().writes.push(write);
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of write")]
     async fn step(&mut self) {
         let ids = self.ids.clone();
         let id = self.pick(&ids);
@@ -273,10 +274,11 @@ impl World {
                 let merge = self.chance(0.5);
                 let body = json!({"ids": several, "update": members, "merge_tags": merge});
                 self.server.api.patch("/v1/private/spans/batch", &body).await.expect(204);
-                if merge && !members.contains_key("tags_to_add") {
-                    if let Some(tags) = members.remove("tags") {
-                        members.insert("tags_to_add".to_owned(), tags);
-                    }
+                if merge
+                    && !members.contains_key("tags_to_add")
+                    && let Some(tags) = members.remove("tags")
+                {
+                    members.insert("tags_to_add".to_owned(), tags);
                 }
                 members.retain(|name, _| !["trace_id", "parent_span_id", "project_name"].contains(&name.as_str()));
                 let mut done = Vec::new();
@@ -343,7 +345,8 @@ impl World {
                         .patch(&format!("/v1/private/spans/comments/{comment}"), &json!({"text": "changed"}))
                         .await
                         .expect(204);
-                    comments.iter_mut().find(|(known, _)| *known == comment).unwrap().1 = "changed".to_owned();
+                    let changed = comments.iter_mut().find(|(known, _)| *known == comment).unwrap();
+                    changed.1 = String::from("changed");
                 } else {
                     self.server
                         .api
@@ -358,26 +361,24 @@ impl World {
 
     async fn create(&mut self, id: &str, members: Map<String, Value>, arrival: i64) {
         let answer = self.server.api.post("/v1/private/spans", &with_id(id, &members)).await;
-        match self.spans.get(id).and_then(|span| span.conflict(false, &members)) {
-            Some(text) => assert_eq!(answer.expect(409).errors(), [text]),
-            None => {
-                answer.expect(201);
-                self.record(id, false, &members, arrival);
-                self.sent.push((false, id.to_owned(), members));
-            }
+        if let Some(text) = self.spans.get(id).and_then(|span| span.conflict(false, &members)) {
+            assert_eq!(answer.expect(409).errors(), [text]);
+            return;
         }
+        answer.expect(201);
+        self.record(id, false, &members, arrival);
+        self.sent.push((false, id.to_owned(), members));
     }
 
     async fn update(&mut self, id: &str, members: Map<String, Value>, arrival: i64) {
         let answer = self.server.api.patch(&format!("/v1/private/spans/{id}"), &Value::Object(members.clone())).await;
-        match self.spans.get(id).and_then(|span| span.conflict(true, &members)) {
-            Some(text) => assert_eq!(answer.expect(409).errors(), [text]),
-            None => {
-                answer.expect(204);
-                self.record(id, true, &members, arrival);
-                self.sent.push((true, id.to_owned(), members));
-            }
+        if let Some(text) = self.spans.get(id).and_then(|span| span.conflict(true, &members)) {
+            assert_eq!(answer.expect(409).errors(), [text]);
+            return;
         }
+        answer.expect(204);
+        self.record(id, true, &members, arrival);
+        self.sent.push((true, id.to_owned(), members));
     }
 
     /// Every span is what the model tells.
