@@ -137,3 +137,18 @@ async fn a_cost_that_nobody_stated_is_estimated() {
     let id = server.api.create(&body).await;
     assert_eq!(told(&server.api.span(&id).await), (Some(json!(0.25)), Some(json!("1.1"))));
 }
+
+/// Other prices can take the built-in ones' place.
+#[tokio::test]
+async fn prices_come_from_a_file_if_one_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("prices.json");
+    let row = json!({"litellm_provider": "openai", "input_cost_per_token": 0.5, "max_tokens": "of no use here"});
+    std::fs::write(&file, json!({"mine": row}).to_string()).unwrap();
+    let server = Server::with_flags(&["--prices", file.to_str().unwrap()]).await;
+    for (model, cost) in [("mine", Some(json!(1.5))), ("gpt-4o-mini", None)] {
+        let body = json!({"start_time": "2024-01-15T09:30:00Z", "provider": "openai", "model": model, "usage": {"prompt_tokens": 3}});
+        let id = server.api.create(&body).await;
+        assert_eq!(server.api.span(&id).await.get("total_estimated_cost"), cost.as_ref(), "{model}");
+    }
+}

@@ -329,3 +329,13 @@ fn a_database_that_is_no_file_is_refused() {
         assert!(message.contains("sqlite:PATH"), "{message}");
     }
 }
+
+/// Prices that mean nothing are told before anything is served.
+#[test]
+fn prices_that_mean_nothing_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("prices.json");
+    std::fs::write(&file, r#"{"m": {"litellm_provider": "openai", "input_cost_per_token": "x"}}"#).unwrap();
+    let message = failure(&["--ephemeral", "--listen", "127.0.0.1:0", "--prices", file.to_str().unwrap()]);
+    assert!(message.contains("prices.json: the prices of \"m\""), "{message}");
+}

@@ -561,3 +561,22 @@ async fn existence_is_told_by_source() {
     }
     server.api.get("/v1/private/spans/exists?project_name=p&source=nothing").await.expect(400);
 }
+
+/// A query that takes longer than it may is ended, and leaves the others alone.
+#[tokio::test]
+async fn a_query_may_not_take_longer_than_it_is_given() {
+    let server = Server::with_flags(&["--read-seconds-max", "0"]).await;
+    let spans: Vec<Value> =
+        (0..1_000).map(|_| json!({"start_time": "2024-01-15T09:30:00Z", "project_name": "p", "input": "x"})).collect();
+    server.api.post("/v1/private/spans/batch", &json!({"spans": spans})).await.expect(204);
+    let filters = json!([{"field": "input", "operator": "contains", "value": "nowhere"}]);
+    let query = [("project_name", "p"), ("filters", &filters.to_string())];
+    for path in [SPANS, "/v1/private/spans/stats"] {
+        let answer = server.api.send(server.api.request("GET", path).query(&query)).await.expect(503);
+        assert!(answer.errors()[0].contains("took longer than it may"), "{}", answer.text());
+    }
+    let body = json!({"project_name": "p", "filters": filters});
+    server.api.post("/v1/private/spans/search", &body).await.expect(503);
+    let id = server.api.create(&json!({"start_time": "2024-01-15T09:30:00Z"})).await;
+    server.api.span(&id).await;
+}
