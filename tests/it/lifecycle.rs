@@ -186,7 +186,7 @@ fn the_printed_document_is_the_committed_one() {
 #[test]
 fn help_names_every_setting_with_its_default_and_its_environment_variable() {
     // Flags that need no default: without them there is no such thing.
-    let without = ["--ephemeral", "--ready-file"];
+    let without = ["--ephemeral", "--ready-file", "--prices"];
     let short = settings(&success(&["--help"]));
     let serve = settings(&success(&["serve", "--help"]));
     assert_eq!(short, serve);
