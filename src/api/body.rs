@@ -40,6 +40,9 @@ pub const BODY_UNIT_BYTES: usize = 1 << 10;
 /// Bodies from this size on are unpacked and parsed beside the threads that serve everyone. Chosen: about a millisecond.
 const ASIDE_BYTES: usize = 256 << 10;
 
+/// Broken rules of one body that are told. Chosen: more than anyone mends at once.
+const VIOLATIONS_TOLD_MAX: usize = 1_000;
+
 /// How much of a refused body is read and thrown away, so that its sender sees the answer and not a broken connection.
 const DRAIN_BYTES_MAX: usize = 64 << 20;
 
@@ -267,6 +270,11 @@ fn parse<T: RequestBody>(
     let mut broken: Vec<Violation> = value.validate().err().as_ref().map(flatten).unwrap_or_default();
     value.over_limits(&state.limits.text, "", "", &mut broken);
     if !broken.is_empty() {
+        if broken.len() > VIOLATIONS_TOLD_MAX {
+            let more = broken.len() - VIOLATIONS_TOLD_MAX;
+            broken.truncate(VIOLATIONS_TOLD_MAX);
+            broken.push(Violation::new("", "", &format!("and {more} more")));
+        }
         return Err(ApiError::Unprocessable(broken));
     }
     Ok(Read { value, notes: scanned.notes, _memory: memory })

@@ -49,7 +49,8 @@ impl Check<'_> {
         if tags.iter().count() > limits.tags_max {
             self.add("tags", "tags", &format!("Cannot have more than {} tags", limits.tags_max));
         }
-        for (index, tag) in tags.iter().enumerate() {
+        // What is beyond the most that may be is refused as a whole.
+        for (index, tag) in tags.iter().enumerate().take(limits.tags_max) {
             let name = format!("tags/{index}");
             self.text(&name, &format!("tags[].{}", super::ITEM), Some(tag), limits.tag_chars_max);
         }

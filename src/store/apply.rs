@@ -435,7 +435,9 @@ fn check_tags(row: &Row<SpanFields>, update: &Record<SpanFields>, now: i64, user
         return Ok(());
     }
     let edited = merge(Some(row.clone()), update.clone(), now, user);
-    if edited.fields.tags.is_some_and(|tags| tags.len() > UpdateTags::COUNT_MAX) {
+    // A span may have been created with more; it must not get more still.
+    let before = row.fields.tags.as_ref().map_or(0, Vec::len);
+    if edited.fields.tags.is_some_and(|tags| tags.len() > UpdateTags::COUNT_MAX.max(before)) {
         return Err(Refusal::TooManyTags { max: UpdateTags::COUNT_MAX });
     }
     Ok(())

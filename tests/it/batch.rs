@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Server, fresh_id, in_workspace, recounted};
+use crate::support::{Server, fresh_id, in_workspace, recounted, time};
 
 const BATCH: &str = "/v1/private/spans/batch";
 
@@ -120,10 +120,8 @@ async fn a_batch_that_comes_again_changes_nothing_but_the_time_of_the_last_updat
     let mut before = server.api.span(&id).await;
     server.api.post(BATCH, &batch).await.expect(204);
     let mut after = server.api.span(&id).await;
-    let time = |span: &mut Value| {
-        span.as_object_mut().unwrap().remove("last_updated_at").unwrap().as_str().unwrap().to_owned()
-    };
-    let (earlier, later) = (time(&mut before), time(&mut after));
+    let taken = |span: &mut Value| time(&span.as_object_mut().unwrap().remove("last_updated_at").unwrap());
+    let (earlier, later) = (taken(&mut before), taken(&mut after));
     assert!(later > earlier, "{later} {earlier}");
     assert_eq!(before, after);
     recounted(&server);

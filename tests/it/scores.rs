@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Server, fresh_id, in_workspace};
+use crate::support::{Answer, Server, fresh_id, in_workspace, time};
 
 const SCORES: &str = "/v1/private/spans/feedback-scores";
 
@@ -43,7 +43,7 @@ async fn a_score_is_given_to_a_span_that_is_there_and_replaced() {
     let second = scores(&server, &id).await;
     assert_eq!(second.len(), 1);
     assert_eq!((&second[0]["value"], second[0].get("reason")), (&json!(2), None));
-    assert!(second[0]["created_at"].as_str() > first["created_at"].as_str());
+    assert!(time(&second[0]["created_at"]) > time(&first["created_at"]));
     let unknown = fresh_id();
     let answer = give(&server, &unknown, json!({"name": "q", "value": 1, "source": "sdk"})).await.expect(404);
     assert_eq!(answer.errors(), [format!("Span id: {unknown} not found")]);
@@ -225,7 +225,7 @@ async fn comments_are_made_read_changed_and_deleted() {
     let shown = server.api.span(&id).await["comments"].as_array().unwrap().clone();
     let texts: Vec<&Value> = shown.iter().map(|comment| &comment["text"]).collect();
     assert_eq!(texts, [&json!("changed"), &json!("two")]);
-    assert!(shown[0]["last_updated_at"].as_str() > shown[0]["created_at"].as_str());
+    assert!(time(&shown[0]["last_updated_at"]) > time(&shown[0]["created_at"]));
 
     let unknown = fresh_id();
     let answer =

@@ -17,6 +17,12 @@ pub(crate) use process::Process;
 pub(crate) use server::{Api, Server};
 pub(crate) use snapshots::snap;
 
+/// A point in time, to compare: as texts, `…00.1Z` comes after `…00.1005Z`.
+#[track_caller]
+pub(crate) fn time(value: &serde_json::Value) -> spandrel::model::Timestamp {
+    value.as_str().unwrap().parse().unwrap()
+}
+
 /// A fresh UUIDv7, as clients make them.
 pub(crate) fn fresh_id() -> String {
     spandrel::clock::Clock::system().fresh_id().to_string()
