@@ -207,8 +207,13 @@ fn text_condition(filter: &Filter, folded: &str, value: &str, has: &str, sql: &m
             let exact = folded == value;
             let place = sql.bind_text(if exact { text.to_owned() } else { text.to_ascii_lowercase() });
             match operator {
-                Operator::StartsWith => format!("substr({folded}, 1, length({place})) = {place}"),
-                Operator::EndsWith => format!("length({place}) = 0 OR substr({folded}, -length({place})) = {place}"),
+                Operator::StartsWith => format!(
+                    "length(CAST({place} AS BLOB)) = 0 OR substr(CAST({folded} AS BLOB), 1, length(CAST({place} AS BLOB))) = CAST({place} AS BLOB)"
+                ),
+                Operator::EndsWith => format!(
+                    "length(CAST({place} AS BLOB)) = 0 \
+                     OR substr(CAST({folded} AS BLOB), -length(CAST({place} AS BLOB))) = CAST({place} AS BLOB)"
+                ),
                 _ => format!("{folded} {} {place}", operator.comparison().unwrap_or("=")),
             }
         }
@@ -231,7 +236,7 @@ fn exact_condition(filter: &Filter, value: &str, sql: &mut Sql) -> String {
 fn score_condition(filter: &Filter, sql: &mut Sql) -> String {
     let name = sql.bind_text(filter.key.to_ascii_lowercase());
     let named = latest_scores(&format!("lower(f.name) = {name}"));
-    let any = "EXISTS (SELECT 1 FROM span_scores f WHERE f.workspace = s.workspace AND f.span_id = s.id)";
+    let any = "EXISTS (SELECT 1 FROM span_scores f WHERE f.workspace = s.workspace AND f.span_id = s.id) <> 0";
     let compares = |comparison: &str, sql: &mut Sql| {
         let Wanted::Number(number) = filter.wanted else { return "0".to_owned() };
         let place = sql.bind(Value::Real(number));
@@ -268,7 +273,7 @@ fn dictionary_condition(filter: &Filter, value: &str, sql: &mut Sql) -> String {
 }
 
 fn list_condition(filter: &Filter, value: &str, sql: &mut Sql) -> String {
-    let some = |test: &str| format!("EXISTS (SELECT 1 FROM json_each({value}) t WHERE {test})");
+    let some = |test: &str| format!("(EXISTS (SELECT 1 FROM json_each({value}) t WHERE {test}) <> 0)");
     match filter.operator {
         Operator::IsEmpty => format!("{value} = '[]'"),
         Operator::IsNotEmpty => format!("{value} <> '[]'"),
@@ -290,9 +295,9 @@ fn enum_condition(filter: &Filter, value: &str, sql: &mut Sql) -> String {
         (Operator::IsEmpty, _) => format!("({value}) = '{absent}'"),
         (Operator::IsNotEmpty, _) => format!("({value}) <> '{absent}'"),
         (operator, Wanted::AnyOf(items)) => {
-            let places: Vec<String> = items.iter().map(|item| sql.bind_text(item.as_str())).collect();
+            let list = sql.bind_text(serde_json::to_string(items).unwrap_or_default());
             let not = if operator == Operator::NotIn { "NOT " } else { "" };
-            format!("({value}) {not}IN ({})", places.join(", "))
+            format!("({value}) {not}IN (SELECT t.value FROM json_each({list}) t)")
         }
         (operator, _) => {
             let place = sql.bind_text(wanted_text(filter));

@@ -244,6 +244,36 @@ fn the_page_about_filters_is_the_table() {
     assert_eq!(page, spandrel::filter::page(), "run the test with SPANDREL_BLESS=1 to write the page anew");
 }
 
+/// More items than a statement has parameters, and as many filters as may be.
+#[tokio::test]
+async fn many_items_and_many_filters_are_answered() {
+    let fixed = Fixed::start().await;
+    let items = (0..40_000).map(|number| format!("e{number}")).chain(["prod".to_owned()]).collect::<Vec<_>>().join(",");
+    for (operator, absent) in [("in", false), ("not_in", true)] {
+        let body = json!({"project_name": "fixed", "filters": [{"field": "environment", "operator": operator, "value": items}]});
+        let answer = fixed.server.api.post("/v1/private/spans/search", &body).await.expect(200);
+        assert_eq!(answer.text().contains(r#""environment":"""#), absent, "{operator}");
+    }
+    let many: Vec<Value> = (0..500)
+        .map(|number| json!({"field": "feedback_scores", "operator": "!=", "key": format!("k{number}"), "value": "7"}))
+        .collect();
+    let body = json!({"project_name": "fixed", "filters": many});
+    let answer = fixed.server.api.post("/v1/private/spans/search", &body).await.expect(200);
+    assert_eq!(answer.text().lines().count(), 3);
+}
+
+/// A NUL ends no text: only what really ends with it matches.
+#[tokio::test]
+async fn a_nul_in_a_value_is_a_character() {
+    let fixed = Fixed::start().await;
+    for operator in ["starts_with", "ends_with"] {
+        let body =
+            json!({"project_name": "fixed", "filters": [{"field": "name", "operator": operator, "value": "\u{0}"}]});
+        let answer = fixed.server.api.post("/v1/private/spans/search", &body).await.expect(200);
+        assert!(answer.body.is_empty(), "{operator}: {}", answer.text());
+    }
+}
+
 /// Each line of a search is a span as documented.
 #[tokio::test]
 async fn lines_of_a_search_are_spans() {

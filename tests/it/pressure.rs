@@ -105,21 +105,22 @@ async fn a_batch_that_cannot_be_stored_spoils_only_itself() {
 #[tokio::test]
 async fn memory_for_bodies_that_is_taken_up_is_told() {
     let folder = tempfile::tempdir().unwrap();
-    let process = start(folder.path(), &["--bodies-bytes-max", "65536"]);
-    let body = json!({"start_time": "2024-01-15T09:30:00Z", "input": "x".repeat(40_000)}).to_string();
+    // Two units: one for each body that has begun, one for one of them to grow.
+    let process = start(folder.path(), &["--bodies-bytes-max", "2048"]);
+    let small = json!({"start_time": "2024-01-15T09:30:00Z"});
+    let large = json!({"start_time": "2024-01-15T09:30:00Z", "input": "x".repeat(1_500)}).to_string();
+    process.api.raw("POST", SPANS, large.clone()).await.expect(201);
+
     let mut slow = process.api.connect();
-    slow.head("POST", SPANS, &[("Content-Length", &body.len().to_string())]);
-    slow.send(&body[..39_000]);
-    // Until the server has read that far, there is still room.
-    until(async || {
-        let answer = process.api.raw("POST", SPANS, body.clone()).await;
-        (answer.status != 201).then(|| expect_try_later(&answer, "The memory for request bodies is taken up"))
-    })
-    .await;
-    process.api.create(&json!({"start_time": "2024-01-15T09:30:00Z"})).await;
-    slow.send(&body[39_000..]);
+    let length = small.to_string().len().to_string();
+    slow.head("POST", SPANS, &[("Content-Length", &length), ("Expect", "100-continue")]);
+    // Whose body is asked for has its unit.
+    slow.wait_for_continue();
+    expect_try_later(&process.api.raw("POST", SPANS, large.clone()).await, "The memory for request bodies is taken up");
+    process.api.create(&small).await;
+    slow.send(small.to_string());
     slow.answer().expect(201);
-    process.api.raw("POST", SPANS, body).await.expect(201);
+    process.api.raw("POST", SPANS, large).await.expect(201);
 }
 
 #[tokio::test]
