@@ -28,6 +28,16 @@ pub struct Cli {
 pub enum Command {
     /// Serve the API (the default).
     Serve(Box<ServeConfig>),
+    /// Make or migrate the database, as `serve` does when it starts, without serving.
+    Migrate {
+        /// Which database.
+        #[command(flatten)]
+        database: DatabaseConfig,
+        /// Only say whether the database needs it, changing nothing: the exit code is 0 if it does not, 3 if it does,
+        /// 1 if this program cannot use the database.
+        #[arg(long)]
+        check: bool,
+    },
     /// Print the OpenAPI document.
     Openapi {
         /// Form of the document.
@@ -45,15 +55,32 @@ pub enum Format {
     Json,
 }
 
+/// The database.
+#[derive(Debug, Clone, Args)]
+pub struct DatabaseConfig {
+    /// Where to keep the data. The file is made if there is none.
+    #[arg(
+        id = "database",
+        long = "database",
+        env = "SPANDREL_DATABASE",
+        default_value = "sqlite:spandrel.db",
+        value_name = "sqlite:PATH"
+    )]
+    pub url: String,
+    /// Keep no copy of the database when it is migrated.
+    #[arg(long, env = "SPANDREL_NO_BACKUP")]
+    pub no_backup: bool,
+}
+
 /// How to serve.
 #[derive(Debug, Clone, Args)]
 pub struct ServeConfig {
     /// Address to listen on; port 0 takes any free one.
     #[arg(long, env = "SPANDREL_LISTEN", default_value = "127.0.0.1:5173", value_name = "HOST:PORT")]
     pub listen: String,
-    /// Where to keep the data. The file is made if there is none.
-    #[arg(long, env = "SPANDREL_DATABASE", default_value = "sqlite:spandrel.db", value_name = "sqlite:PATH")]
-    pub database: String,
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseConfig,
     /// Keep the data in a temporary folder that is removed on exit, without waiting for the disk.
     #[arg(long, env = "SPANDREL_EPHEMERAL", conflicts_with = "database")]
     pub ephemeral: bool,
@@ -100,6 +127,7 @@ impl ServeConfig {
     pub fn sqlite_options(&self) -> SqliteOptions {
         SqliteOptions {
             durable: !self.ephemeral,
+            backup: !self.database.no_backup,
             readers: self.readers,
             read_time_max: std::time::Duration::from_secs(self.read_seconds_max),
             bytes_max: self.database_bytes_max,

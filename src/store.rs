@@ -1,7 +1,7 @@
 //! Where spans are kept: the words in which the rest of the server speaks of storage.
 //!
 //! To add a database: a module beside `sqlite` that implements [`Store`], migrations with the same numbers, and an arm
-//! in [`open`].
+//! in [`open`], [`migrate`] and [`check`].
 
 mod apply;
 mod cells;
@@ -10,6 +10,7 @@ mod quantiles;
 mod query;
 mod sqlite;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -181,6 +182,23 @@ pub struct NotCommitted {
     pub submissions: Vec<Submission>,
 }
 
+/// From which schema to which a database is migrated. A schema goes by the number of its last migration; 0 is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Upgrade {
+    /// What the database has.
+    pub from: i64,
+    /// What this program needs.
+    pub to: i64,
+}
+
+impl Upgrade {
+    /// Whether there is anything to do.
+    #[must_use]
+    pub fn is_needed(self) -> bool {
+        self.from < self.to
+    }
+}
+
 /// A place that keeps spans.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
@@ -279,12 +297,32 @@ pub async fn open(
     clock: Clock,
     prices: Arc<Prices>,
 ) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(Arc::new(SqliteStore::open(sqlite_path(url)?, options, clock, prices).await?))
+}
+
+/// Makes or migrates the database at `url`, as [`open`] does; with `backup`, what there is is copied first.
+///
+/// # Errors
+/// Those of [`open`].
+pub async fn migrate(url: &str, backup: bool) -> Result<Upgrade, StoreError> {
+    sqlite::migrate(sqlite_path(url)?, backup).await
+}
+
+/// What [`migrate`] would do. Changes nothing.
+///
+/// # Errors
+/// Those of [`open`].
+pub fn check(url: &str) -> Result<Upgrade, StoreError> {
+    sqlite::check(sqlite_path(url)?)
+}
+
+fn sqlite_path(url: &str) -> Result<&Path, StoreError> {
     match url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path)) {
         // SQLite takes these for databases that are in no file, of which each connection has its own.
         Some(path) if path.is_empty() || path.starts_with(":memory:") || path.starts_with("file:") => {
             Err(StoreError::Other(format!("{url:?} names no file; expected sqlite:PATH").into()))
         }
-        Some(path) => Ok(Arc::new(SqliteStore::open(path.as_ref(), options, clock, prices).await?)),
+        Some(path) => Ok(path.as_ref()),
         None => Err(StoreError::Other(
             format!("unknown kind of database {:?}; expected sqlite:PATH", url.split(':').next().unwrap_or_default())
                 .into(),

@@ -4,24 +4,24 @@
 //! pool to run each statement of a commit costs more than the statements. Reads go through a pool of read-only
 //! connections beside it ([`readers`]), which see a commit as soon as it is acknowledged and never wait for one.
 
+mod backup;
 mod errors;
 mod functions;
 mod lock;
+mod migrate;
 mod read;
 mod readers;
 mod stats;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
-use sqlx::ConnectOptions as _;
-use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
-use super::{NotCommitted, Order, Refusal, SpanQuery, SpanStats, Store, StoreError, Submission};
+use super::{NotCommitted, Order, Refusal, SpanQuery, SpanStats, Store, StoreError, Submission, Upgrade};
 use crate::clock::Clock;
 use crate::cost::Prices;
 use crate::model::{CommentPublic, Id, Source, SpanType};
@@ -42,6 +42,8 @@ const BUSY: Duration = Duration::from_secs(5);
 pub struct SqliteOptions {
     /// Whether a commit is on disk when it is acknowledged. Off only for data that nobody will miss.
     pub durable: bool,
+    /// Whether a copy of the file is kept before it is migrated.
+    pub backup: bool,
     /// Connections that read.
     pub readers: u32,
     /// How long a query may take.
@@ -69,39 +71,56 @@ impl SqliteStore {
         clock: Clock,
         prices: Arc<Prices>,
     ) -> Result<Self, StoreError> {
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(|error| {
-                StoreError::Other(format!("cannot make the folder {}: {error}", folder.display()).into())
-            })?;
+        let (path, lock) = take(path)?;
+        let upgrade = migrate::migrate(&path, options.durable, options.backup).await?;
+        if upgrade.is_needed() && upgrade.from > 0 {
+            tracing::info!("the database was migrated from schema {:04} to {:04}", upgrade.from, upgrade.to);
         }
-        // Whatever name it goes by, it is one file with one lock.
-        let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let lock = Lock::take(path)?;
-        let base = SqliteConnectOptions::new()
-            .filename(path)
-            .busy_timeout(BUSY)
-            .foreign_keys(true)
-            .disable_statement_logging();
-        migrate(base.create_if_missing(true), options).await.map_err(|error| {
-            StoreError::Other(format!("cannot open the database {}: {error}", path.display()).into())
-        })?;
-        let writer = Writer::start(path, options, clock, prices)?;
-        let readers = Arc::new(Readers::new(path, options));
+        let writer = Writer::start(&path, options, clock, prices)?;
+        let readers = Arc::new(Readers::new(&path, options));
         Ok(Self { readers, writer, _lock: lock })
     }
 }
 
-async fn migrate(options: SqliteConnectOptions, with: SqliteOptions) -> Result<(), sqlx::Error> {
-    let synchronous = if with.durable { SqliteSynchronous::Full } else { SqliteSynchronous::Off };
-    let mut connection = options
-        .page_size(PAGE_BYTES)
-        .auto_vacuum(SqliteAutoVacuum::Incremental)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(synchronous)
-        .connect()
-        .await?;
-    sqlx::migrate!("src/store/migrations/sqlite").run(&mut connection).await?;
-    sqlx::Connection::close(connection).await
+/// Makes or migrates the file, as opening it does.
+///
+/// # Errors
+/// Those of [`SqliteStore::open`].
+pub(super) async fn migrate(path: &Path, backup: bool) -> Result<Upgrade, StoreError> {
+    let (path, _lock) = take(path)?;
+    migrate::migrate(&path, true, backup).await
+}
+
+/// What migrating the file would do. Changes nothing, and works beside a server.
+///
+/// # Errors
+/// When the file cannot be read, is no database of Spandrel's, or was made by a later version.
+pub(super) fn check(path: &Path) -> Result<Upgrade, StoreError> {
+    migrate::check(&real(path))
+}
+
+/// Makes the file this program's, and its folder if there is none.
+fn take(path: &Path) -> Result<(PathBuf, Lock), StoreError> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(|error| {
+            StoreError::Other(format!("cannot make the folder {}: {error}", folder.display()).into())
+        })?;
+    }
+    let path = real(path);
+    let lock = Lock::take(&path)?;
+    Ok((path, lock))
+}
+
+/// Whatever name it goes by, it is one file with one lock and one journal.
+fn real(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// The file beside the database that has its name and this ending.
+fn beside(database: &Path, ending: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 #[async_trait]
