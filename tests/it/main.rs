@@ -22,3 +22,4 @@ mod scores;
 mod tidy;
 mod transport;
 mod update;
+mod upgrades;
