@@ -9,7 +9,11 @@ mod health;
 mod home;
 mod middleware;
 mod problems;
+mod query;
 mod spans;
+mod stats;
+mod stream;
+mod traces;
 mod unknown;
 
 use axum::Router;
@@ -42,6 +46,21 @@ fn operations() -> (Router<AppState>, OpenApi) {
         .routes(routes!(comments::get_span_comment))
         .routes(routes!(comments::update_span_comment))
         .routes(routes!(comments::delete_span_comments))
+        .routes(routes!(traces::create_trace, traces::read::get_traces_by_project))
+        .routes(routes!(traces::create_traces, traces::batch_update_traces))
+        .routes(routes!(traces::read::get_trace_by_id, traces::update_trace, traces::delete_trace_by_id))
+        .routes(routes!(traces::delete_traces))
+        .routes(routes!(traces::read::search_traces))
+        .routes(routes!(traces::read::get_trace_stats))
+        .routes(routes!(traces::read::traces_exist))
+        .routes(routes!(feedback::add_trace_feedback_score))
+        .routes(routes!(feedback::score_batch_of_traces))
+        .routes(routes!(feedback::delete_trace_feedback_score))
+        .routes(routes!(traces::read::find_feedback_score_names))
+        .routes(routes!(comments::add_trace_comment))
+        .routes(routes!(comments::get_trace_comment))
+        .routes(routes!(comments::update_trace_comment))
+        .routes(routes!(comments::delete_trace_comments))
         .routes(routes!(health::is_alive))
         .routes(routes!(health::version))
         .routes(routes!(health::health))

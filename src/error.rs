@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::ingest::SubmitError;
 use crate::model::{ErrorMessage, Violation};
-use crate::record::Conflict;
+use crate::record::{Conflict, Entity};
 use crate::store::{Refusal, StoreError};
 
 /// An answer that is not a success.
@@ -137,13 +137,18 @@ impl From<StoreError> for ApiError {
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Conflict(Conflict::Parent) => Self::Conflict("parent_span_id does not match the existing span"),
-            Refusal::Conflict(Conflict::Project) => {
+            Refusal::Conflict(_, Conflict::Parent) => Self::Conflict("parent_span_id does not match the existing span"),
+            Refusal::Conflict(Entity::Trace, _) => {
+                Self::Conflict("Project name and workspace name do not match the existing trace")
+            }
+            Refusal::Conflict(_, Conflict::Project) => {
                 Self::Conflict("Project name and workspace name do not match the existing span")
             }
-            Refusal::Conflict(Conflict::Trace) => Self::Conflict("trace_id does not match the existing span"),
+            Refusal::Conflict(_, Conflict::Trace) => Self::Conflict("trace_id does not match the existing span"),
             Refusal::ProjectNotFound => Self::NotFound("Project not found".to_owned()),
-            Refusal::SpanNotFound(id) => Self::NotFound(format!("Span id: {id} not found")),
+            Refusal::NotFound(target) => {
+                Self::NotFound(format!("{} id: {} not found", target.entity.title(), target.id))
+            }
             Refusal::CommentNotFound(id) => Self::NotFound(format!("Comment id: {id} not found")),
             Refusal::TooManyTags { max } => {
                 Self::unprocessable("/tags_to_add", "", &format!("Tag limit exceeded: maximum {max} tags per item"))
@@ -184,7 +189,7 @@ mod tests {
             (ApiError::from(StoreError::Unavailable { reason: "gone", full: false }), 503),
             (StoreError::Corrupt { table: "spans", column: "id" }.into(), 500),
             (StoreError::Other("?".into()).into(), 500),
-            (Refusal::Conflict(Conflict::Parent).into(), 409),
+            (Refusal::Conflict(Entity::Span, Conflict::Parent).into(), 409),
             (Refusal::ProjectNotFound.into(), 404),
             (Refusal::TooManyTags { max: 50 }.into(), 422),
             (SubmitError::Full { seconds: 1 }.into(), 429),

@@ -1,6 +1,6 @@
-//! Filters: which of many spans are meant.
+//! Filters: which of many spans or traces are meant.
 //!
-//! [`SPAN_FIELDS`] is the one table from which parsing, validation, the SQL of a condition and the page
+//! [`SPAN_FIELDS`] and [`TRACE_FIELDS`] are the tables from which parsing, validation, the SQL of a condition and the page
 //! `docs/filters.md` come. To add a field, add a row. What a kind of field can be asked is said in [`Kind::operators`],
 //! what that means in SQL in `store::condition`.
 
@@ -9,5 +9,6 @@ mod field;
 mod parse;
 
 pub use docs::page;
-pub use field::{Absent, Field, Kind, SPAN_FIELDS};
+pub use field::{Absent, Field, Kind, SPAN_FIELDS, TRACE_FIELDS};
+pub(crate) use field::{SPAN_SCORES_SQL, TRACE_SCORES_SQL};
 pub use parse::{Filter, FilterError, Wanted, parse_json, validate};

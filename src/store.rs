@@ -9,6 +9,8 @@ mod condition;
 mod quantiles;
 mod query;
 mod sqlite;
+mod sums;
+mod tables;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,9 +20,12 @@ use async_trait::async_trait;
 use crate::clock::Clock;
 use crate::cost::Prices;
 use crate::model::{CommentPublic, Id, Source, SpanType};
-use crate::record::{Conflict, Parts, ProjectRef, Record, Score, SpanFields, SpanRecord, StoredSpan};
+use crate::record::{
+    Conflict, Entity, Parts, ProjectRef, Record, Score, SpanFields, SpanRecord, StoredSpan, StoredTrace, Target,
+    TraceFields, TraceRecord,
+};
 
-pub use query::{Order, SORTABLE, SortField, SpanQuery, SpanStats};
+pub use query::{Kind, Order, Query, SortField, Stats};
 pub use sqlite::{SqliteOptions, SqliteStore};
 
 /// The workspace every installation begins with, and the id of its default project.
@@ -63,14 +68,27 @@ pub enum Change {
     },
     /// A span goes, with its scores and comments. One that does not exist is gone already.
     DeleteSpan(Id),
-    /// A score is given to a span that exists.
+    /// One trace is created or updated: refused where it contradicts the trace that is there.
+    Trace(Box<TraceRecord>),
+    /// Many traces are created: never refused.
+    Traces(Vec<TraceRecord>),
+    /// Those of these traces that exist are updated alike; identity is not looked at.
+    UpdateTraces {
+        /// Which.
+        ids: Vec<Id>,
+        /// How.
+        update: Box<Record<TraceFields>>,
+    },
+    /// Traces go, with their spans, and the scores and comments of all of them.
+    DeleteTraces(Vec<Id>),
+    /// A score is given to something that exists.
     Score(Box<Score>),
-    /// Scores are given to spans that may come later.
+    /// Scores are given to what may come later.
     Scores(Vec<Score>),
     /// Scores are taken back, if there are any.
     DeleteScores {
-        /// The span.
-        span_id: Id,
+        /// Of what.
+        target: Target,
         /// Their name.
         name: String,
         /// Only this author's.
@@ -78,10 +96,10 @@ pub enum Change {
         /// The annotation queue they were given in; none for those given in none.
         queue_id: Option<Id>,
     },
-    /// A comment is made on a span that exists.
+    /// A comment is made on something that exists.
     AddComment {
-        /// The span.
-        span_id: Id,
+        /// On what.
+        target: Target,
         /// The new comment's id.
         id: Id,
         /// What it says.
@@ -106,7 +124,11 @@ impl Submission {
     pub fn rows(&self) -> usize {
         match &self.change {
             Change::Spans(records) => records.len(),
-            Change::UpdateSpans { ids, .. } | Change::DeleteComments(ids) => ids.len(),
+            Change::Traces(records) => records.len(),
+            Change::UpdateSpans { ids, .. }
+            | Change::UpdateTraces { ids, .. }
+            | Change::DeleteTraces(ids)
+            | Change::DeleteComments(ids) => ids.len(),
             Change::Scores(scores) => scores.len(),
             _ => 1,
         }
@@ -119,10 +141,13 @@ impl Submission {
             Change::Span(record) => record.bytes(),
             Change::Spans(records) => records.iter().map(SpanRecord::bytes).sum(),
             Change::UpdateSpans { ids, update } => update.bytes() * ids.len(),
+            Change::Trace(record) => record.bytes(),
+            Change::Traces(records) => records.iter().map(TraceRecord::bytes).sum(),
+            Change::UpdateTraces { ids, update } => update.bytes() * ids.len(),
             Change::Scores(scores) => scores.iter().map(Score::bytes).sum(),
             Change::Score(score) => score.bytes(),
             Change::AddComment { text, .. } | Change::UpdateComment { text, .. } => text.len(),
-            Change::DeleteComments(ids) => size_of_val(ids.as_slice()),
+            Change::DeleteComments(ids) | Change::DeleteTraces(ids) => size_of_val(ids.as_slice()),
             Change::DeleteSpan(_) | Change::DeleteScores { .. } => size_of::<Self>(),
         }
     }
@@ -132,11 +157,11 @@ impl Submission {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// It contradicts what is stored.
-    Conflict(Conflict),
+    Conflict(Entity, Conflict),
     /// It names a project by an id that the workspace does not have.
     ProjectNotFound,
-    /// There is no such span.
-    SpanNotFound(Id),
+    /// There is no such thing.
+    NotFound(Target),
     /// There is no such comment.
     CommentNotFound(Id),
     /// It would leave more tags than are allowed.
@@ -221,18 +246,17 @@ pub trait Store: Send + Sync + 'static {
     /// When the store cannot be read.
     async fn project(&self, workspace: &str, project: &ProjectRef) -> Result<Option<i64>, StoreError>;
 
-    /// Keys of the spans that are meant, in order: `limit` of them after the first `offset`.
+    /// Keys of what is meant, in order: `limit` of them after the first `offset`.
     ///
     /// # Errors
     /// When the store cannot be read, or [`StoreError::TooLong`].
-    async fn find_spans(&self, query: SpanQuery, order: Order, limit: u64, offset: u64)
-    -> Result<Vec<i64>, StoreError>;
+    async fn find(&self, query: Query, order: Order, limit: u64, offset: u64) -> Result<Vec<i64>, StoreError>;
 
-    /// How many spans are meant.
+    /// How much is meant.
     ///
     /// # Errors
     /// When the store cannot be read, or [`StoreError::TooLong`].
-    async fn count_spans(&self, query: SpanQuery) -> Result<u64, StoreError>;
+    async fn count(&self, query: Query) -> Result<u64, StoreError>;
 
     /// The spans of these keys, in their order, and how many of the keys were looked at: no more once the spans read
     /// hold `bytes_max`. Those that are gone are left out.
@@ -247,29 +271,48 @@ pub trait Store: Send + Sync + 'static {
         bytes_max: usize,
     ) -> Result<(Vec<StoredSpan>, usize), StoreError>;
 
-    /// Sums over the spans that are meant.
-    ///
-    /// # Errors
-    /// When the store cannot be read, or [`StoreError::TooLong`].
-    async fn span_stats(&self, query: SpanQuery) -> Result<SpanStats, StoreError>;
-
-    /// Whether a project has a span, from this source if one is named.
+    /// The trace with this id in this workspace.
     ///
     /// # Errors
     /// When the store cannot be read.
-    async fn spans_exist(&self, project: i64, source: Option<Source>) -> Result<bool, StoreError>;
+    async fn trace(&self, workspace: &str, id: Id) -> Result<Option<StoredTrace>, StoreError>;
 
-    /// Names of the scores of a project's spans, of this type if one is named; each once, in order.
-    ///
-    /// # Errors
-    /// When the store cannot be read, or [`StoreError::TooLong`].
-    async fn score_names(&self, project: i64, span_type: Option<SpanType>) -> Result<Vec<String>, StoreError>;
-
-    /// The comment with this id on this span.
+    /// The traces of these keys, as [`Store::spans`] does.
     ///
     /// # Errors
     /// When the store cannot be read.
-    async fn comment(&self, workspace: &str, span_id: Id, id: Id) -> Result<Option<CommentPublic>, StoreError>;
+    async fn traces(
+        &self,
+        keys: Arc<[i64]>,
+        from: usize,
+        parts: Parts,
+        bytes_max: usize,
+    ) -> Result<(Vec<StoredTrace>, usize), StoreError>;
+
+    /// Sums over what is meant.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or [`StoreError::TooLong`].
+    async fn stats(&self, query: Query) -> Result<Stats, StoreError>;
+
+    /// Whether a project has any, from this source if one is named; only traces of conversations if `threads`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn exists(&self, of: Kind, project: i64, source: Option<Source>, threads: bool) -> Result<bool, StoreError>;
+
+    /// Names of the scores of a project's spans or traces, of spans of this type if one is named; each once, in order.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or [`StoreError::TooLong`].
+    async fn score_names(&self, of: Kind, project: i64, span_type: Option<SpanType>)
+    -> Result<Vec<String>, StoreError>;
+
+    /// The comment with this id on this target.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn comment(&self, workspace: &str, target: Target, id: Id) -> Result<Option<CommentPublic>, StoreError>;
 
     /// Asks the database for something, to see that it answers.
     ///

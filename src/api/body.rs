@@ -16,7 +16,8 @@ use crate::app::AppState;
 use crate::error::ApiError;
 use crate::model::{
     BatchDelete, Comment, DeleteFeedbackScore, FeedbackScore, FeedbackScoreBatch, Limited, Object, SpanBatchUpdate,
-    SpanBatchWrite, SpanSearchStreamRequest, SpanUpdate, SpanWrite, Violation, flatten,
+    SpanBatchWrite, SpanSearchStreamRequest, SpanUpdate, SpanWrite, TraceBatchUpdate, TraceBatchWrite,
+    TraceSearchStreamRequest, TraceUpdate, TraceWrite, Violation, flatten,
 };
 use crate::scan::{MetadataNotes, Records, scan};
 
@@ -55,44 +56,30 @@ pub(super) trait RequestBody: DeserializeOwned + Validate + Limited + Send + 'st
     const RECORDS: Option<Records>;
 }
 
-impl RequestBody for SpanWrite {
-    const RECORDS: Option<Records> = Some(Records::Whole);
+macro_rules! bodies {
+    ($($body:ty => $records:expr),+ $(,)?) => {
+        $(impl RequestBody for $body {
+            const RECORDS: Option<Records> = $records;
+        })+
+    };
 }
 
-impl RequestBody for SpanUpdate {
-    const RECORDS: Option<Records> = Some(Records::Whole);
-}
-
-impl RequestBody for SpanBatchUpdate {
-    const RECORDS: Option<Records> = Some(Records::Within("update"));
-}
-
-impl RequestBody for SpanSearchStreamRequest {
-    const RECORDS: Option<Records> = None;
-}
-
-impl RequestBody for FeedbackScore {
-    const RECORDS: Option<Records> = None;
-}
-
-impl RequestBody for FeedbackScoreBatch {
-    const RECORDS: Option<Records> = None;
-}
-
-impl RequestBody for DeleteFeedbackScore {
-    const RECORDS: Option<Records> = None;
-}
-
-impl RequestBody for Comment {
-    const RECORDS: Option<Records> = None;
-}
-
-impl RequestBody for BatchDelete {
-    const RECORDS: Option<Records> = None;
-}
-
-impl RequestBody for SpanBatchWrite {
-    const RECORDS: Option<Records> = Some(Records::Each("spans"));
+bodies! {
+    SpanWrite => Some(Records::Whole),
+    SpanBatchWrite => Some(Records::Each("spans")),
+    SpanUpdate => Some(Records::Whole),
+    SpanBatchUpdate => Some(Records::Within("update")),
+    SpanSearchStreamRequest => None,
+    TraceWrite => Some(Records::Whole),
+    TraceBatchWrite => Some(Records::Each("traces")),
+    TraceUpdate => Some(Records::Whole),
+    TraceBatchUpdate => Some(Records::Within("update")),
+    TraceSearchStreamRequest => None,
+    FeedbackScore => None,
+    FeedbackScoreBatch => None,
+    DeleteFeedbackScore => None,
+    Comment => None,
+    BatchDelete => None,
 }
 
 /// A body that was read and checked.

@@ -11,6 +11,8 @@ use utoipa_swagger_ui::SwaggerUi;
 
 /// Tag of the operations on spans.
 pub(super) const SPANS: &str = "Spans";
+/// Tag of the operations on traces.
+pub(super) const TRACES: &str = "Traces";
 /// Tag of the operations that tell how the server is.
 pub(super) const CHECK: &str = "Check";
 
@@ -26,6 +28,7 @@ pub(super) const CHECK: &str = "Check";
     servers((url = "/", description = "This server"), (url = "/api", description = "This server, as SDKs address it")),
     tags(
         (name = SPANS, description = "Span related resources"),
+        (name = TRACES, description = "Trace related resources"),
         (name = CHECK, description = "Whether the server is there, and well"),
     ),
 )]
@@ -55,7 +58,12 @@ impl Document {
         let mut document = serde_json::to_value(generated).unwrap_or_default();
         tidy(&mut document);
         document["security"] = json!([]);
-        for path in ["/v1/private/spans", "/v1/private/spans/{id}/comments"] {
+        for path in [
+            "/v1/private/spans",
+            "/v1/private/spans/{id}/comments",
+            "/v1/private/traces",
+            "/v1/private/traces/{id}/comments",
+        ] {
             document["paths"][path]["post"]["responses"]["201"]["headers"]["Location"]["required"] = json!(true);
         }
         for (schema, property) in READ_ONLY {

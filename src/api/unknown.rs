@@ -5,7 +5,7 @@ use axum::http::Uri;
 use crate::error::ApiError;
 
 /// Areas of Opik's API that are not implemented, by the first segment of their paths: a client is told so by name.
-const AREAS: [&str; 34] = [
+const AREAS: [&str; 33] = [
     "agent-configs",
     "agent-insights",
     "alerts",
@@ -36,7 +36,6 @@ const AREAS: [&str; 34] = [
     "report-failures",
     "retention",
     "toggles",
-    "traces",
     "welcome-wizard",
     "workspace-permissions",
     "workspaces",
@@ -48,8 +47,8 @@ pub(super) async fn path(uri: Uri) -> ApiError {
         Some(area) if AREAS.contains(&area) => {
             ApiError::NotFound(format!("HTTP 404 Not Found: Spandrel does not implement Opik's {area:?} API"))
         }
-        Some("spans") => {
-            ApiError::NotFound("HTTP 404 Not Found: not an operation on spans that is implemented".to_owned())
+        Some(area @ ("spans" | "traces")) => {
+            ApiError::NotFound(format!("HTTP 404 Not Found: not an operation on {area} that is implemented"))
         }
         _ => ApiError::NotFound("HTTP 404 Not Found".to_owned()),
     }

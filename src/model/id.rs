@@ -26,6 +26,13 @@ impl Id {
         Self(Uuid::from_u128(millis << 80 | rest))
     }
 
+    /// This id with the time of another.
+    #[must_use]
+    pub fn at_time_of(self, other: Self) -> Self {
+        let rest = (1 << 80) - 1;
+        Self(Uuid::from_u128((other.0.as_u128() & !rest) | (self.0.as_u128() & rest)))
+    }
+
     /// Whether it is a version 7 (time-ordered) UUID.
     #[must_use]
     pub fn is_v7(self) -> bool {

@@ -4,22 +4,23 @@ use clap::Args;
 
 use super::{
     BatchDelete, Comment, DeleteFeedbackScore, FeedbackScore, FeedbackScoreBatch, ProjectName, SpanBatchUpdate,
-    SpanBatchWrite, SpanSearchStreamRequest, SpanUpdate, SpanWrite, Tags, Violation,
+    SpanBatchWrite, SpanSearchStreamRequest, SpanUpdate, SpanWrite, Tags, TraceBatchUpdate, TraceBatchWrite,
+    TraceSearchStreamRequest, TraceUpdate, TraceWrite, Violation,
 };
 
 /// How long texts may be. Generous: they keep a runaway client from filling the store, nothing more.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct TextLimits {
-    /// Longest name, model, provider or environment key of a span, in characters.
+    /// Longest name, model, provider or thread id of a span or trace, in characters.
     #[arg(long, env = "SPANDREL_NAME_CHARS_MAX", default_value_t = 20_000, value_name = "CHARACTERS")]
     pub name_chars_max: usize,
     /// Longest project name, in characters.
     #[arg(long, env = "SPANDREL_PROJECT_NAME_CHARS_MAX", default_value_t = 1_000, value_name = "CHARACTERS")]
     pub project_name_chars_max: usize,
-    /// Most tags of one span when it is created; the contract limits updates to 50.
+    /// Most tags of one span or trace when it is created; the contract limits updates to 50.
     #[arg(long, env = "SPANDREL_TAGS_MAX", default_value_t = 1_000, value_name = "TAGS")]
     pub tags_max: usize,
-    /// Longest tag of a span when it is created, in characters; the contract limits updates to 100.
+    /// Longest tag of a span or trace when it is created, in characters; the contract limits updates to 100.
     #[arg(long, env = "SPANDREL_TAG_CHARS_MAX", default_value_t = 1_000, value_name = "CHARACTERS")]
     pub tag_chars_max: usize,
 }
@@ -124,7 +125,7 @@ macro_rules! nothing_to_limit {
     };
 }
 
-nothing_to_limit!(BatchDelete, Comment, DeleteFeedbackScore, SpanSearchStreamRequest);
+nothing_to_limit!(BatchDelete, Comment, DeleteFeedbackScore, SpanSearchStreamRequest, TraceSearchStreamRequest);
 
 impl Limited for SpanUpdate {
     fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {
@@ -134,5 +135,45 @@ impl Limited for SpanUpdate {
         check.text("name", "name", self.name.as_deref(), limits.name_chars_max);
         check.text("model", "model", self.model.as_deref(), limits.name_chars_max);
         check.text("provider", "provider", self.provider.as_deref(), limits.name_chars_max);
+    }
+}
+
+impl Limited for TraceWrite {
+    fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {
+        let mut check = Check { pointer, path, found };
+        let project_name = self.project_name.as_ref().map(ProjectName::trimmed);
+        check.text("project_name", "projectName", project_name, limits.project_name_chars_max);
+        check.text("name", "name", self.name.as_deref(), limits.name_chars_max);
+        check.text("thread_id", "threadId", self.thread_id.as_deref(), limits.name_chars_max);
+        check.tags(self.tags.as_ref(), limits);
+    }
+}
+
+impl Limited for TraceBatchWrite {
+    fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {
+        let dot = if path.is_empty() { "" } else { "." };
+        for (index, trace) in self.traces.iter().flat_map(|traces| &traces.0).enumerate() {
+            let (pointer, path) = (format!("{pointer}/traces/{index}"), format!("{path}{dot}traces[{index}]"));
+            trace.over_limits(limits, &pointer, &path, found);
+        }
+    }
+}
+
+impl Limited for TraceUpdate {
+    fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {
+        let mut check = Check { pointer, path, found };
+        let project_name = self.project_name.as_ref().map(ProjectName::trimmed);
+        check.text("project_name", "projectName", project_name, limits.project_name_chars_max);
+        check.text("name", "name", self.name.as_deref(), limits.name_chars_max);
+        check.text("thread_id", "threadId", self.thread_id.as_deref(), limits.name_chars_max);
+    }
+}
+
+impl Limited for TraceBatchUpdate {
+    fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {
+        if let Some(update) = &self.update {
+            let dot = if path.is_empty() { "" } else { "." };
+            update.over_limits(limits, &format!("{pointer}/update"), &format!("{path}{dot}update"), found);
+        }
     }
 }

@@ -26,23 +26,27 @@ pub struct SpanBatchUpdate {
     pub merge_tags: Option<bool>,
 }
 
-/// By hand: the derived form would have to copy the update into its error.
 impl Validate for SpanBatchUpdate {
     fn validate(&self) -> Result<(), ValidationErrors> {
-        let missing = || Err(broken("required", "must not be null"));
-        let mut errors = ValidationErrors::new();
-        let ids = match &self.ids {
-            // The original has both rules, and says both.
-            Some(ids) if ids.0.is_empty() => Err(broken_rules(vec![
-                rule("length", "must not be empty"),
-                rule("length", "size must be between 1 and 1000"),
-            ])),
-            ids => ids.as_ref().map_or_else(missing, Validate::validate),
-        };
-        errors.merge_self("ids", ids);
-        errors.merge_self("update", self.update.as_ref().map_or_else(missing, Validate::validate));
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
+        ids_and_update(self.ids.as_ref(), self.update.as_ref())
     }
+}
+
+/// By hand: the derived form would have to copy the update into its error.
+pub(super) fn ids_and_update<U: Validate>(ids: Option<&Ids>, update: Option<&U>) -> Result<(), ValidationErrors> {
+    let missing = || Err(broken("required", "must not be null"));
+    let mut errors = ValidationErrors::new();
+    let ids = match ids {
+        // The original has both rules, and says both.
+        Some(ids) if ids.0.is_empty() => Err(broken_rules(vec![
+            rule("length", "must not be empty"),
+            rule("length", "size must be between 1 and 1000"),
+        ])),
+        ids => ids.map_or_else(missing, Validate::validate),
+    };
+    errors.merge_self("ids", ids);
+    errors.merge_self("update", update.map_or_else(missing, Validate::validate));
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
 /// Members of a span that an answer can leave out.
@@ -76,17 +80,26 @@ pub enum SpanMember {
 }
 
 /// Members to leave out.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Excluded(pub Vec<SpanMember>);
+pub struct Excluded<M>(pub Vec<M>);
 
-impl PartialSchema for Excluded {
-    fn schema() -> RefOr<Schema> {
-        ArrayBuilder::new().items(SpanMember::schema()).unique_items(true).into()
+impl<M> Default for Excluded<M> {
+    fn default() -> Self {
+        Self(Vec::new())
     }
 }
 
-impl ToSchema for Excluded {}
+impl<M: PartialSchema> PartialSchema for Excluded<M> {
+    fn schema() -> RefOr<Schema> {
+        ArrayBuilder::new().items(M::schema()).unique_items(true).into()
+    }
+}
+
+impl<M: PartialSchema> ToSchema for Excluded<M> {}
+
+/// Members of spans to leave out.
+pub type ExcludedOfSpans = Excluded<SpanMember>;
 
 /// How many spans a search answers with at most.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -156,7 +169,7 @@ pub struct SpanSearchStreamRequest {
     pub truncate: Option<bool>,
     /// Members to leave out of the answer.
     #[schema(inline)]
-    pub exclude: Option<Excluded>,
+    pub exclude: Option<ExcludedOfSpans>,
     /// Only spans whose ids were made from this time on.
     #[schema(inline)]
     pub from_time: Option<Timestamp>,
@@ -166,7 +179,7 @@ pub struct SpanSearchStreamRequest {
 }
 
 /// Filters, each an object.
-fn filters<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Vec<SpanFilter>>, D::Error> {
+pub(super) fn filters<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Vec<SpanFilter>>, D::Error> {
     let sent: Option<Vec<Object<SpanFilter>>> = Option::deserialize(from)?;
     Ok(sent.map(|sent| sent.into_iter().map(|filter| filter.0).collect()))
 }

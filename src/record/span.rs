@@ -1,10 +1,12 @@
 //! Spans as records and rows: from what clients write, to what they read.
 
+use super::entity::{error_bytes, payload_bytes, tags_bytes, text_bytes};
 use super::fields::fields;
-use super::{FieldSet, Lane, Record, Row, TagEdits};
+use super::stated::{Stated, named, not_blank, tag_changes};
+use super::{Conflict, Entity, FieldSet, Lane, Record, Row, Traced, Write};
 use crate::model::{
     Cost, Environment, ErrorInfo, Id, LastUpdatedAt, Payload, Source, SpanType, SpanUpdate, SpanWrite, Tags, Timestamp,
-    UpdateTags, Usage, is_null,
+    Usage, is_null,
 };
 use crate::scan::MetadataNotes;
 
@@ -68,50 +70,7 @@ pub struct Metadata {
 }
 
 /// A write of one span.
-#[derive(Debug, Clone)]
-pub struct SpanRecord {
-    /// Which span.
-    pub id: Id,
-    /// The project it states; the store makes a key of it.
-    pub project: Option<ProjectRef>,
-    /// Everything else.
-    pub record: Record<SpanFields>,
-}
-
-/// How a write names a project.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProjectRef {
-    /// By name, without outer white space; made if there is none.
-    Name(String),
-    /// By id; must exist.
-    Id(Id),
-}
-
-/// Members of a record, collected with the fact that they were stated.
-#[derive(Default)]
-struct Stated {
-    fields: SpanFields,
-    stated: FieldSet,
-}
-
-impl Stated {
-    /// States a value, if there is one.
-    fn some<T>(&mut self, field: u8, value: Option<T>, place: fn(&mut SpanFields) -> &mut Option<T>) {
-        if value.is_some() {
-            self.even_none(field, value, place);
-        }
-    }
-
-    /// States a value or its absence.
-    fn even_none<T>(&mut self, field: u8, value: Option<T>, place: fn(&mut SpanFields) -> &mut Option<T>) {
-        *place(&mut self.fields) = value;
-        self.stated.insert(field);
-    }
-}
-
-fn not_blank(text: Option<String>) -> Option<String> {
-    text.filter(|text| !text.trim().is_empty())
-}
+pub type SpanRecord = Write<SpanFields>;
 
 impl SpanRecord {
     /// The record of a create. `fresh` makes an id where the client chose none.
@@ -142,7 +101,7 @@ impl SpanRecord {
             environment,
         } = span;
         let metadata = metadata.map(|raw| Metadata { raw: raw.0, notes: notes.unwrap_or_default() });
-        let mut stated = Stated::default();
+        let mut stated = Stated::<SpanFields>::default();
         stated.some(SpanField::TRACE_ID, trace_id, |fields| &mut fields.trace_id);
         stated.some(SpanField::PARENT_SPAN_ID, parent_span_id, |fields| &mut fields.parent_span_id);
         stated.some(SpanField::NAME, not_blank(name), |fields| &mut fields.name);
@@ -168,7 +127,7 @@ impl SpanRecord {
         }
         Self {
             id: id.unwrap_or_else(fresh),
-            project: project_name.map(|name| ProjectRef::Name(name.trimmed().to_owned())),
+            project: named(None, project_name),
             record: Record {
                 lane: Lane::Create(last_updated_at.map(|LastUpdatedAt(stamp)| stamp.nanos())),
                 stated: stated.stated,
@@ -204,7 +163,7 @@ impl SpanRecord {
             source,
             environment,
         } = update;
-        let mut stated = Stated::default();
+        let mut stated = Stated::<SpanFields>::default();
         stated.some(SpanField::TRACE_ID, trace_id, |fields| &mut fields.trace_id);
         stated.some(SpanField::PARENT_SPAN_ID, parent_span_id, |fields| &mut fields.parent_span_id);
         stated.some(SpanField::NAME, not_blank(name), |fields| &mut fields.name);
@@ -224,13 +183,7 @@ impl SpanRecord {
         }
         stated.some(SpanField::MODEL, not_blank(model), |fields| &mut fields.model);
         stated.some(SpanField::PROVIDER, not_blank(provider), |fields| &mut fields.provider);
-        let tag_edits = if tags_to_add.is_some() || tags_to_remove.is_some() {
-            let list = |tags: Option<UpdateTags>| tags.map(UpdateTags::into_vec).unwrap_or_default();
-            Some(TagEdits { base: None, added: list(tags_to_add), removed: list(tags_to_remove) })
-        } else {
-            stated.some(SpanField::TAGS, tags.map(UpdateTags::into_vec), |fields| &mut fields.tags);
-            None
-        };
+        let tag_edits = tag_changes(&mut stated, tags, tags_to_add, tags_to_remove);
         stated.some(SpanField::USAGE, usage, |fields| &mut fields.usage);
         if let Some(cost) = total_estimated_cost {
             let cost = Some(cost).filter(|cost| !cost.0.is_zero());
@@ -243,76 +196,44 @@ impl SpanRecord {
             let name = Some(name).filter(|name| !name.is_empty());
             stated.even_none(SpanField::ENVIRONMENT, name, |fields| &mut fields.environment);
         }
-        let project = project_id.map(ProjectRef::Id);
         Self {
             id,
-            project: project.or_else(|| project_name.map(|name| ProjectRef::Name(name.trimmed().to_owned()))),
+            project: named(project_id, project_name),
             record: Record { lane: Lane::Update, stated: stated.stated, fields: stated.fields, tag_edits },
         }
     }
-
-    /// Bytes that the record holds, roughly: for bounds on what waits in memory.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.record.bytes()
-    }
 }
 
-impl Record<SpanFields> {
-    /// Bytes that it holds, roughly.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        size_of::<Self>() + self.fields.bytes()
-    }
-}
+impl Traced for SpanFields {
+    const ENTITY: Entity = Entity::Span;
 
-impl SpanFields {
-    /// Bytes that they hold, roughly.
-    pub(super) fn bytes(&self) -> usize {
-        let fields = self;
-        let raw = |payload: &Option<Payload>| payload.as_ref().map_or(0, |raw| raw.get().len());
-        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-        raw(&fields.input)
-            + raw(&fields.output)
-            + fields.metadata.as_ref().map_or(0, |metadata| metadata.raw.get().len())
-            + text(&fields.name)
-            + text(&fields.model)
-            + text(&fields.provider)
-            + fields.tags.iter().flatten().map(|tag| tag.len() + size_of::<String>()).sum::<usize>()
-            + fields.usage.as_ref().map_or(0, |usage| usage.0.len() * 64)
-            + fields.error_info.as_ref().map_or(0, |error| text(&error.message) + text(&error.traceback))
+    fn bytes(&self) -> usize {
+        payload_bytes(self.input.as_ref())
+            + payload_bytes(self.output.as_ref())
+            + payload_bytes(self.metadata.as_ref().map(|metadata| &metadata.raw))
+            + text_bytes(self.name.as_ref())
+            + text_bytes(self.model.as_ref())
+            + text_bytes(self.provider.as_ref())
+            + tags_bytes(self.tags.as_ref())
+            + self.usage.as_ref().map_or(0, |usage| usage.0.len() * 64)
+            + error_bytes(self.error_info.as_ref())
     }
-}
 
-/// Why a single write cannot be merged: it states another identity than the span has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Conflict {
-    /// Another parent.
-    Parent,
-    /// Another project.
-    Project,
-    /// Another trace.
-    Trace,
-}
-
-/// Whether a single create or update contradicts the span it is for. `same_project` tells whether the project that the
-/// record states, if any, is the span's. A row that was only updated so far is no span yet and contradicts nothing.
-#[must_use]
-pub fn conflict(row: &Row<SpanFields>, record: &Record<SpanFields>, same_project: bool) -> Option<Conflict> {
-    row.lanes.newest?;
-    let has = &row.fields;
-    let states = &record.fields;
-    let update = record.lane == Lane::Update;
-    let parent = match (states.parent_span_id, has.parent_span_id) {
-        (Some(stated), Some(stored)) => stated != stored,
-        // A create gives a span without a parent the one it states.
-        (Some(_), None) => update,
-        (None, _) => false,
-    };
-    let trace = record.stated.contains(SpanField::TRACE_ID) && states.trace_id != has.trace_id;
-    let mut found = [(parent, Conflict::Parent), (!same_project, Conflict::Project), (trace, Conflict::Trace)];
-    if update {
-        found.swap(0, 1);
+    fn conflict(row: &Row<Self>, record: &Record<Self>, same_project: bool) -> Option<Conflict> {
+        let has = &row.fields;
+        let states = &record.fields;
+        let update = record.lane == Lane::Update;
+        let parent = match (states.parent_span_id, has.parent_span_id) {
+            (Some(stated), Some(stored)) => stated != stored,
+            // A create gives a span without a parent the one it states.
+            (Some(_), None) => update,
+            (None, _) => false,
+        };
+        let trace = record.stated.contains(SpanField::TRACE_ID) && states.trace_id != has.trace_id;
+        let mut found = [(parent, Conflict::Parent), (!same_project, Conflict::Project), (trace, Conflict::Trace)];
+        if update {
+            found.swap(0, 1);
+        }
+        found.into_iter().find(|(differs, _)| *differs).map(|(_, conflict)| conflict)
     }
-    found.into_iter().find(|(differs, _)| *differs).map(|(_, conflict)| conflict)
 }

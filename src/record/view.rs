@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::truncate::{cut_short, without_images};
-use super::{Metadata, Row, SpanFields, StoredScore, shown_scores};
+use super::{Metadata, Row, SpanFields, StoredScore, Traced as _, shown_scores};
 use crate::model::{
     CommentPublic, Cost, Environment, Id, JsonListStringPublic, Payload, ProjectName, SpanMember, SpanPublic, Tags,
     Timestamp,
@@ -26,7 +26,7 @@ pub struct StoredSpan {
     pub comments: Vec<CommentPublic>,
 }
 
-/// Which parts of spans are read.
+/// Which parts of spans or traces are read.
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a part of its own")]
 pub struct Parts {
@@ -38,13 +38,16 @@ pub struct Parts {
     pub metadata: bool,
     /// Scores.
     pub scores: bool,
+    /// Scores of what it consists of.
+    pub span_scores: bool,
     /// Comments.
     pub comments: bool,
 }
 
 impl Parts {
     /// Everything.
-    pub const ALL: Self = Self { input: true, output: true, metadata: true, scores: true, comments: true };
+    pub const ALL: Self =
+        Self { input: true, output: true, metadata: true, scores: true, span_scores: true, comments: true };
 }
 
 /// How a span is shown.
@@ -68,6 +71,7 @@ impl View {
             output: shows(SpanMember::Output),
             metadata: shows(SpanMember::Metadata),
             scores: shows(SpanMember::FeedbackScores),
+            span_scores: false,
             comments: shows(SpanMember::Comments),
         }
     }
@@ -175,7 +179,7 @@ impl StoredSpan {
 }
 
 /// Milliseconds between start and end, each cut to microseconds first. A span that only was updated has no start.
-fn duration_ms(start: Option<i64>, end: Option<i64>) -> Option<f64> {
+pub(super) fn duration_ms(start: Option<i64>, end: Option<i64>) -> Option<f64> {
     let (start, end) = (start.filter(|start| *start != 0)?, end?);
     let micros = end.div_euclid(1_000) - start.div_euclid(1_000);
     #[expect(clippy::cast_precision_loss, reason = "exact up to 285 years")]

@@ -6,67 +6,93 @@
 //! decided anywhere else.
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::sums::{Share, Sums};
 use super::{Caller, Change, DEFAULT_PROJECT, Refusal, Submission};
 use crate::cost::{self, Prices};
 use crate::model::{Id, UpdateTags};
 use crate::record::{
-    Estimate, FieldSet, Fields as _, ProjectRef, Record, Row, Score, SpanField, SpanFields, SpanRecord, conflict, merge,
+    Entity, Estimate, FieldSet, ProjectRef, Record, Row, Score, SpanField, SpanFields, Target, TraceFields, Traced,
+    Write, conflict, merge,
 };
 
 /// Something within all workspaces.
 pub(super) type Key = (Arc<str>, Id);
 
-/// What a row counts towards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Counted {
-    pub project: i64,
-    pub trace_id: Id,
-    pub type_code: i64,
-}
-
 /// A row that a commit touches.
 #[derive(Debug)]
-struct Slot {
+struct Slot<F, B> {
     /// Its key in the store; none if it is new, or was deleted.
     key: Option<i64>,
     /// What it counted towards before.
-    before: Option<Counted>,
+    before: Option<B>,
     /// What it is now; none if it is not there.
-    row: Option<Row<SpanFields>>,
+    row: Option<Row<F>>,
 }
+
+impl<F, B> Slot<F, B> {
+    const ABSENT: Self = Self { key: None, before: None, row: None };
+}
+
+/// Rows that a commit touches.
+type Rows<F, B> = HashMap<Key, Slot<F, B>>;
 
 /// A row to be written.
 #[derive(Debug)]
-pub(super) struct Changed {
-    pub span: Key,
+pub(super) struct Changed<F> {
+    pub id: Key,
     /// Its key in the store; none if it is new.
     pub key: Option<i64>,
-    pub row: Row<SpanFields>,
+    pub row: Row<F>,
 }
 
 /// What a commit amounts to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Outcome {
-    /// Rows, ordered by id.
-    pub rows: Vec<Changed>,
-    /// What they change in the counts.
-    pub counts: HashMap<Counted, i64>,
+    /// Rows of spans, ordered by id.
+    pub spans: Vec<Changed<SpanFields>>,
+    /// Rows of traces, ordered by id.
+    pub traces: Vec<Changed<TraceFields>>,
+    /// What they change in what traces amount to, by workspace, trace and project.
+    pub sums: BTreeMap<(Key, i64), Sums>,
+    /// What they change in the numbers of traces, by project, and when the last of them was written.
+    pub trace_counts: BTreeMap<i64, (i64, i64)>,
+    /// Conversations that traces were written of, by project and thread id.
+    pub threads: BTreeMap<(i64, String), ThreadTouched>,
 }
 
-/// A change beside the rows of spans, decided and to be carried out as it is.
+/// What a commit says of a conversation.
+#[derive(Debug)]
+pub(super) struct ThreadTouched {
+    /// The lowest id of its traces that were written.
+    pub first_trace: Id,
+    /// Whether one of them is new.
+    pub revived: bool,
+    /// When the last of them was written.
+    pub last_updated_at: i64,
+    /// Who wrote.
+    pub user: Arc<str>,
+    /// Where the first of them comes from, as stored.
+    pub source: i64,
+    /// The environment of the first of them.
+    pub environment: Option<String>,
+}
+
+/// A change beside the rows, decided and to be carried out as it is.
 #[derive(Debug)]
 pub(super) enum Effect {
     /// The row goes, with its payloads, and the span's scores and comments.
     DeleteSpan { span: Key, key: i64 },
-    /// The score is put, over the one of the same span, name, author and queue.
+    /// The trace goes, and all that belongs to it, with what was summed up of it.
+    DeleteTrace { trace: Key },
+    /// The score is put, over the one of the same target, name, author and queue.
     PutScore { caller: Caller, score: Score },
     /// These scores go.
-    DeleteScores { span: Key, name: String, author: Option<String>, queue_id: Option<Id> },
+    DeleteScores { workspace: Arc<str>, target: Target, name: String, author: Option<String>, queue_id: Option<Id> },
     /// The comment is made.
-    AddComment { caller: Caller, span_id: Id, id: Id, text: String, queue_id: Option<Id> },
+    AddComment { caller: Caller, target: Target, id: Id, text: String, queue_id: Option<Id> },
     /// The comment says something else.
     UpdateComment { caller: Caller, id: Id, text: String },
     /// The comment goes.
@@ -81,15 +107,22 @@ pub(super) struct NewProject {
     pub user: Arc<str>,
 }
 
+/// Projects that a commit knows.
+#[derive(Debug, Default)]
+struct Projects {
+    by_name: HashMap<(Arc<str>, String), i64>,
+    by_id: HashMap<Key, i64>,
+    new: Vec<NewProject>,
+}
+
 /// The state of a commit.
 #[derive(Debug, Default)]
 pub(super) struct Commit {
-    rows: HashMap<Key, Slot>,
-    by_name: HashMap<(Arc<str>, String), i64>,
-    by_id: HashMap<Key, i64>,
-    new_projects: Vec<NewProject>,
-    /// Comments that exist, with their spans.
-    comments: HashMap<Key, Id>,
+    spans: Rows<SpanFields, Share>,
+    traces: Rows<TraceFields, i64>,
+    projects: Projects,
+    /// Comments that exist, with what they are about.
+    comments: HashMap<Key, Target>,
     effects: Vec<Effect>,
 }
 
@@ -98,12 +131,14 @@ pub(super) struct Commit {
 pub(super) struct Wanted {
     /// Spans to load, in order.
     pub spans: Vec<Key>,
+    /// Traces to load, in order.
+    pub traces: Vec<Key>,
     /// Projects to look up, by folded name.
-    pub names: Vec<(Arc<str>, String)>,
+    pub names: HashSet<(Arc<str>, String)>,
     /// Projects to look up, by id.
-    pub ids: Vec<Key>,
+    pub ids: HashSet<Key>,
     /// Comments to look up.
-    pub comments: Vec<Key>,
+    pub comments: HashSet<Key>,
 }
 
 /// The form of a project's name under which it is the only one of its workspace: letter case does not count.
@@ -111,59 +146,78 @@ pub(super) fn folded(name: &str) -> String {
     name.to_lowercase()
 }
 
-impl Counted {
-    fn of(row: &Row<SpanFields>) -> Option<Self> {
-        let fields = &row.fields;
-        Some(Self {
-            project: fields.project?,
-            trace_id: fields.trace_id?,
-            type_code: fields.span_type.map_or(0, crate::model::SpanType::code),
-        })
-    }
-}
-
 impl Wanted {
     /// What these submissions touch.
     pub(super) fn by(submissions: &[Submission]) -> Self {
-        let mut spans = HashSet::new();
-        let mut names = HashSet::new();
-        let mut ids = HashSet::new();
-        let mut comments = HashSet::new();
+        let mut wanted = Self::default();
         for Submission { caller, change } in submissions {
-            let key = |id: &Id| (Arc::clone(&caller.workspace), *id);
-            let mut record = |record: &SpanRecord| {
-                spans.insert(key(&record.id));
-                match &record.project {
-                    Some(ProjectRef::Id(id)) => ids.insert(key(id)),
-                    Some(ProjectRef::Name(name)) => names.insert((Arc::clone(&caller.workspace), folded(name))),
-                    None => names.insert((Arc::clone(&caller.workspace), folded(DEFAULT_PROJECT))),
-                };
-            };
+            let workspace = &caller.workspace;
+            let key = |id: &Id| (Arc::clone(workspace), *id);
             match change {
-                Change::Span(single) => record(single),
-                Change::Spans(records) => records.iter().for_each(record),
-                Change::UpdateSpans { ids, .. } => spans.extend(ids.iter().map(key)),
-                Change::DeleteSpan(id) => {
-                    spans.insert(key(id));
+                Change::Span(record) => {
+                    wanted.spans.push(key(&record.id));
+                    wanted.project(workspace, record.project.as_ref());
                 }
-                Change::Score(score) => {
-                    spans.insert(key(&score.span_id));
+                Change::Spans(records) => {
+                    for record in records {
+                        wanted.spans.push(key(&record.id));
+                        wanted.project(workspace, record.project.as_ref());
+                    }
                 }
-                Change::AddComment { span_id, .. } => {
-                    spans.insert(key(span_id));
+                Change::Trace(record) => {
+                    wanted.traces.push(key(&record.id));
+                    wanted.project(workspace, record.project.as_ref());
                 }
+                Change::Traces(records) => {
+                    for record in records {
+                        wanted.traces.push(key(&record.id));
+                        wanted.project(workspace, record.project.as_ref());
+                    }
+                }
+                Change::UpdateSpans { ids, .. } => wanted.spans.extend(ids.iter().map(key)),
+                Change::UpdateTraces { ids, .. } | Change::DeleteTraces(ids) => {
+                    wanted.traces.extend(ids.iter().map(key));
+                }
+                Change::DeleteSpan(id) => wanted.spans.push(key(id)),
+                Change::Score(score) => wanted.target(workspace, score.target),
+                Change::AddComment { target, .. } => wanted.target(workspace, *target),
                 Change::UpdateComment { id, .. } => {
-                    comments.insert(key(id));
+                    wanted.comments.insert(key(id));
                 }
                 // Made or gone, whatever there is.
                 Change::Scores(_) | Change::DeleteScores { .. } | Change::DeleteComments(_) => {}
             }
         }
-        let mut spans: Vec<_> = spans.into_iter().collect();
         // Neighbours in the index are looked up together; several writers take locks in one order.
-        spans.sort_unstable();
-        let comments = comments.into_iter().collect();
-        Self { spans, names: names.into_iter().collect(), ids: ids.into_iter().collect(), comments }
+        for keys in [&mut wanted.spans, &mut wanted.traces] {
+            keys.sort_unstable();
+            keys.dedup();
+        }
+        wanted
+    }
+
+    fn project(&mut self, workspace: &Arc<str>, project: Option<&ProjectRef>) {
+        let workspace = Arc::clone(workspace);
+        match project {
+            Some(ProjectRef::Id(id)) => {
+                self.ids.insert((workspace, *id));
+            }
+            Some(ProjectRef::Name(name)) => {
+                self.names.insert((workspace, folded(name)));
+            }
+            None => {
+                self.names.insert((workspace, folded(DEFAULT_PROJECT)));
+            }
+        }
+    }
+
+    fn target(&mut self, workspace: &Arc<str>, target: Target) {
+        let key = (Arc::clone(workspace), target.id);
+        match target.entity {
+            Entity::Span => self.spans.push(key),
+            Entity::Trace => self.traces.push(key),
+            Entity::Thread => {}
+        }
     }
 }
 
@@ -171,25 +225,34 @@ impl Commit {
     /// Takes up a span that may be touched, as it is stored.
     pub(super) fn know_span(&mut self, span: Key, stored: Option<(i64, Row<SpanFields>)>) {
         let slot = match stored {
-            Some((key, row)) => Slot { key: Some(key), before: Counted::of(&row), row: Some(row) },
-            None => Slot { key: None, before: None, row: None },
+            Some((key, row)) => Slot { key: Some(key), before: Share::of(&row), row: Some(row) },
+            None => Slot::ABSENT,
         };
-        self.rows.insert(span, slot);
+        self.spans.insert(span, slot);
+    }
+
+    /// Takes up a trace that may be touched, as it is stored.
+    pub(super) fn know_trace(&mut self, trace: Key, stored: Option<(i64, Row<TraceFields>)>) {
+        let slot = match stored {
+            Some((key, row)) => Slot { key: Some(key), before: row.fields.project, row: Some(row) },
+            None => Slot::ABSENT,
+        };
+        self.traces.insert(trace, slot);
     }
 
     /// Takes up an existing project.
     pub(super) fn know_project_name(&mut self, workspace: Arc<str>, folded: String, key: i64) {
-        self.by_name.insert((workspace, folded), key);
+        self.projects.by_name.insert((workspace, folded), key);
     }
 
     /// Takes up an existing project.
     pub(super) fn know_project_id(&mut self, project: Key, key: i64) {
-        self.by_id.insert(project, key);
+        self.projects.by_id.insert(project, key);
     }
 
     /// Takes up an existing comment.
-    pub(super) fn know_comment(&mut self, comment: Key, span_id: Id) {
-        self.comments.insert(comment, span_id);
+    pub(super) fn know_comment(&mut self, comment: Key, target: Target) {
+        self.comments.insert(comment, target);
     }
 
     /// Makes the submissions, in order; `now` is when they arrived.
@@ -199,35 +262,49 @@ impl Commit {
 
     fn apply_one(&mut self, caller: &Caller, change: &Change, now: i64) -> Result<(), Refusal> {
         let key = |id: &Id| (Arc::clone(&caller.workspace), *id);
+        let projects = &mut self.projects;
         match change {
-            Change::Span(record) => return self.apply_single(caller, record, now),
+            Change::Span(record) => return write_single(&mut self.spans, projects, caller, record, now),
+            Change::Trace(record) => return write_single(&mut self.traces, projects, caller, record, now),
             Change::Spans(records) => {
                 for record in records {
-                    self.merge(caller, record, now);
+                    write(&mut self.spans, projects, caller, record, now);
                 }
             }
-            Change::UpdateSpans { ids, update } => return self.update_many(caller, ids, update, now),
-            Change::DeleteSpan(id) => self.delete(key(id)),
+            Change::Traces(records) => {
+                for record in records {
+                    write(&mut self.traces, projects, caller, record, now);
+                }
+            }
+            Change::UpdateSpans { ids, update } => return update_many(&mut self.spans, caller, ids, update, now),
+            Change::UpdateTraces { ids, update } => return update_many(&mut self.traces, caller, ids, update, now),
+            Change::DeleteSpan(id) => self.delete_span(key(id)),
+            Change::DeleteTraces(ids) => {
+                for id in ids {
+                    self.delete_trace(key(id));
+                }
+            }
             Change::Score(score) => {
-                self.must_exist(&key(&score.span_id))?;
+                self.must_exist(caller, score.target)?;
                 self.effects.push(Effect::PutScore { caller: caller.clone(), score: Score::clone(score) });
             }
             Change::Scores(scores) => {
                 let put = |score: &Score| Effect::PutScore { caller: caller.clone(), score: score.clone() };
                 self.effects.extend(scores.iter().map(put));
             }
-            Change::DeleteScores { span_id, name, author, queue_id } => self.effects.push(Effect::DeleteScores {
-                span: key(span_id),
+            Change::DeleteScores { target, name, author, queue_id } => self.effects.push(Effect::DeleteScores {
+                workspace: Arc::clone(&caller.workspace),
+                target: *target,
                 name: name.clone(),
                 author: author.clone(),
                 queue_id: *queue_id,
             }),
-            Change::AddComment { span_id, id, text, queue_id } => {
-                self.must_exist(&key(span_id))?;
-                self.comments.insert(key(id), *span_id);
+            Change::AddComment { target, id, text, queue_id } => {
+                self.must_exist(caller, *target)?;
+                self.comments.insert(key(id), *target);
                 self.effects.push(Effect::AddComment {
                     caller: caller.clone(),
-                    span_id: *span_id,
+                    target: *target,
                     id: *id,
                     text: text.clone(),
                     queue_id: *queue_id,
@@ -249,108 +326,56 @@ impl Commit {
         Ok(())
     }
 
-    fn must_exist(&self, span: &Key) -> Result<(), Refusal> {
-        match self.rows.get(span).and_then(|slot| slot.row.as_ref()) {
-            Some(_) => Ok(()),
-            None => Err(Refusal::SpanNotFound(span.1)),
-        }
+    fn must_exist(&self, caller: &Caller, target: Target) -> Result<(), Refusal> {
+        let key = (Arc::clone(&caller.workspace), target.id);
+        let exists = match target.entity {
+            Entity::Span => self.spans.get(&key).is_some_and(|slot| slot.row.is_some()),
+            Entity::Trace => self.traces.get(&key).is_some_and(|slot| slot.row.is_some()),
+            Entity::Thread => false,
+        };
+        if exists { Ok(()) } else { Err(Refusal::NotFound(target)) }
     }
 
-    fn delete(&mut self, span: Key) {
-        let Some(slot) = self.rows.get_mut(&span) else { return };
+    fn delete_span(&mut self, span: Key) {
+        let Some(slot) = self.spans.get_mut(&span) else { return };
         slot.row = None;
         // A span made in this commit has no key yet, but may have scores and comments: key 0 is no row's.
         let key = slot.key.take().unwrap_or_default();
-        self.comments.retain(|comment, span_id| comment.0 != span.0 || *span_id != span.1);
+        self.forget_comments(&span.0, Target { entity: Entity::Span, id: span.1 });
         self.effects.push(Effect::DeleteSpan { span, key });
     }
 
-    fn apply_single(&mut self, caller: &Caller, record: &SpanRecord, now: i64) -> Result<(), Refusal> {
-        let project = match &record.project {
-            None => None,
-            Some(ProjectRef::Name(name)) => Some(self.by_name.get(&(Arc::clone(&caller.workspace), folded(name)))),
-            Some(ProjectRef::Id(id)) => match self.by_id.get(&(Arc::clone(&caller.workspace), *id)) {
-                None => return Err(Refusal::ProjectNotFound),
-                found => Some(found),
-            },
-        };
-        let key = (Arc::clone(&caller.workspace), record.id);
-        if let Some(row) = self.rows.get(&key).and_then(|slot| slot.row.as_ref()) {
-            let same_project = project.is_none_or(|project| project.copied() == row.fields.project);
-            if let Some(conflict) = conflict(row, &record.record, same_project) {
-                return Err(Refusal::Conflict(conflict));
-            }
-            check_tags(row, &record.record, now, &caller.user)?;
-        }
-        self.merge(caller, record, now);
-        Ok(())
+    fn forget_comments(&mut self, workspace: &Arc<str>, target: Target) {
+        self.comments.retain(|comment, about| comment.0 != *workspace || *about != target);
     }
 
-    fn update_many(
-        &mut self,
-        caller: &Caller,
-        ids: &[Id],
-        update: &Record<SpanFields>,
-        now: i64,
-    ) -> Result<(), Refusal> {
-        let mut update = update.clone();
-        update.stated = update.stated.without(SpanFields::IDENTITY);
-        update.fields.trace_id = None;
-        update.fields.parent_span_id = None;
-        let keys: Vec<Key> = ids.iter().map(|id| (Arc::clone(&caller.workspace), *id)).collect();
-        for key in &keys {
-            if let Some(row) = self.rows.get(key).and_then(|slot| slot.row.as_ref()) {
-                check_tags(row, &update, now, &caller.user)?;
+    /// The store deletes the spans that it has of the trace; those that this commit touches are seen to here.
+    fn delete_trace(&mut self, trace: Key) {
+        if let Some(slot) = self.traces.get_mut(&trace) {
+            *slot = Slot { before: slot.before, ..Slot::ABSENT };
+        }
+        let mut gone = Vec::new();
+        for (span, slot) in self.spans.iter_mut().filter(|(span, _)| span.0 == trace.0) {
+            let stored_in_it = slot.before.as_ref().is_some_and(|share| share.trace_id == trace.1);
+            let is_in_it = slot.row.as_ref().is_some_and(|row| row.fields.trace_id == Some(trace.1));
+            if stored_in_it {
+                // Its row goes with the trace, and is made anew if it was moved away before.
+                (slot.key, slot.before) = (None, None);
+                if let Some(row) = &mut slot.row {
+                    row.touched = true;
+                }
+            }
+            if is_in_it {
+                slot.row = None;
+                gone.push((span.clone(), slot.key.take().unwrap_or_default()));
             }
         }
-        for key in &keys {
-            let Some(slot) = self.rows.get_mut(key) else { continue };
-            slot.row = slot.row.take().map(|row| merge(Some(row), update.clone(), now, &caller.user));
+        for (span, key) in gone {
+            self.forget_comments(&span.0, Target { entity: Entity::Span, id: span.1 });
+            self.effects.push(Effect::DeleteSpan { span, key });
         }
-        Ok(())
-    }
-
-    fn merge(&mut self, caller: &Caller, span: &SpanRecord, now: i64) {
-        let key = (Arc::clone(&caller.workspace), span.id);
-        let old = self.rows.get_mut(&key).and_then(|slot| slot.row.take());
-        let mut record = span.record.clone();
-        match &span.project {
-            Some(project) => {
-                record.fields.project = self.project(caller, project);
-                record.stated.insert(SpanField::PROJECT);
-            }
-            // Only a span that has no project yet needs the default one.
-            None if old.is_none() => {
-                record.fields.project = self.project(caller, &ProjectRef::Name(DEFAULT_PROJECT.to_owned()));
-            }
-            None => {}
-        }
-        let row = merge(old, record, now, &caller.user);
-        match self.rows.entry(key) {
-            Entry::Occupied(mut slot) => slot.get_mut().row = Some(row),
-            Entry::Vacant(slot) => {
-                slot.insert(Slot { key: None, before: None, row: Some(row) });
-            }
-        }
-    }
-
-    /// The project's key; a negative one stands for a project that is still to be made.
-    fn project(&mut self, caller: &Caller, project: &ProjectRef) -> Option<i64> {
-        let workspace = Arc::clone(&caller.workspace);
-        match project {
-            ProjectRef::Id(id) => self.by_id.get(&(workspace, *id)).copied(),
-            ProjectRef::Name(name) => {
-                let new = &mut self.new_projects;
-                Some(*self.by_name.entry((workspace, folded(name))).or_insert_with(|| {
-                    new.push(NewProject {
-                        workspace: Arc::clone(&caller.workspace),
-                        name: name.clone(),
-                        user: Arc::clone(&caller.user),
-                    });
-                    stand_in(new.len() - 1)
-                }))
-            }
-        }
+        self.forget_comments(&trace.0, Target { entity: Entity::Trace, id: trace.1 });
+        self.effects.push(Effect::DeleteTrace { trace });
     }
 
     /// Works out what the touched spans cost, where no client said. A span that no longer has a price keeps the one it
@@ -363,7 +388,7 @@ impl Commit {
             SpanField::METADATA,
             SpanField::TOTAL_ESTIMATED_COST,
         ]);
-        for row in self.rows.values_mut().filter_map(|slot| slot.row.as_mut()) {
+        for row in self.spans.values_mut().filter_map(|slot| slot.row.as_mut()) {
             if row.changed.common(DECIDES).is_empty() {
                 continue;
             }
@@ -385,7 +410,7 @@ impl Commit {
 
     /// The projects that must be made, in order.
     pub(super) fn new_projects(&self) -> &[NewProject] {
-        &self.new_projects
+        &self.projects.new
     }
 
     /// Puts the keys of the new projects, in order, where they were stood in for.
@@ -394,11 +419,15 @@ impl Commit {
         if real.is_empty() {
             return;
         }
-        for row in self.rows.values_mut().filter_map(|slot| slot.row.as_mut()) {
-            if let Some(project) = row.fields.project.and_then(|project| real.get(&project)) {
-                row.fields.project = Some(*project);
+        let settle = |project: &mut Option<i64>| {
+            if let Some(key) = project.and_then(|project| real.get(&project)) {
+                *project = Some(*key);
             }
-        }
+        };
+        let spans = self.spans.values_mut().filter_map(|slot| slot.row.as_mut());
+        spans.for_each(|row| settle(&mut row.fields.project));
+        let traces = self.traces.values_mut().filter_map(|slot| slot.row.as_mut());
+        traces.for_each(|row| settle(&mut row.fields.project));
     }
 
     /// What is to be carried out before the rows are written, in order.
@@ -408,36 +437,189 @@ impl Commit {
 
     /// What is to be written.
     pub(super) fn outcome(self) -> Outcome {
-        let mut counts = HashMap::new();
-        let mut rows = Vec::with_capacity(self.rows.len());
-        for (span, Slot { key, before, row }) in self.rows {
-            let after = row.as_ref().and_then(Counted::of);
+        let mut outcome = Outcome::default();
+        for (id, Slot { key, before, row }) in self.spans {
+            let after = row.as_ref().and_then(Share::of);
             if before != after {
-                for (counted, change) in [(before, -1), (after, 1)] {
-                    if let Some(counted) = counted {
-                        *counts.entry(counted).or_default() += change;
-                    }
+                for (share, sign) in [(before, -1), (after, 1)] {
+                    let Some(share) = share else { continue };
+                    let trace = (Arc::clone(&id.0), share.trace_id);
+                    outcome.sums.entry((trace, share.project)).or_default().count(&share, sign);
                 }
             }
             if let Some(row) = row.filter(|row| row.touched) {
-                rows.push(Changed { span, key, row });
+                outcome.spans.push(Changed { id, key, row });
             }
         }
-        rows.sort_unstable_by(|left, right| left.span.cmp(&right.span));
-        counts.retain(|_, change| *change != 0);
-        Outcome { rows, counts }
+        for (id, Slot { key, before, row }) in self.traces {
+            let after = row.as_ref().and_then(|row| row.fields.project);
+            if before != after {
+                for (project, change) in [(before, -1), (after, 1)] {
+                    let Some(project) = project else { continue };
+                    outcome.trace_counts.entry(project).or_default().0 += change;
+                }
+            }
+            let Some(row) = row.filter(|row| row.touched) else { continue };
+            if let Some(project) = after {
+                let last = &mut outcome.trace_counts.entry(project).or_default().1;
+                *last = (*last).max(row.last_updated_at);
+                if let Some(thread_id) = &row.fields.thread_id {
+                    touch_thread(&mut outcome.threads, (project, thread_id.clone()), id.1, &row, key.is_none());
+                }
+            }
+            outcome.traces.push(Changed { id, key, row });
+        }
+        outcome.spans.sort_unstable_by(|left, right| left.id.cmp(&right.id));
+        outcome.traces.sort_unstable_by(|left, right| left.id.cmp(&right.id));
+        outcome
     }
 }
 
+fn touch_thread(
+    threads: &mut BTreeMap<(i64, String), ThreadTouched>,
+    thread: (i64, String),
+    trace: Id,
+    row: &Row<TraceFields>,
+    new: bool,
+) {
+    let touched = |row: &Row<TraceFields>| ThreadTouched {
+        first_trace: trace,
+        revived: new,
+        last_updated_at: row.last_updated_at,
+        user: Arc::clone(&row.last_updated_by),
+        source: row.fields.source.map_or(0, crate::model::Source::code),
+        environment: row.fields.environment.clone(),
+    };
+    match threads.entry(thread) {
+        std::collections::btree_map::Entry::Vacant(entry) => {
+            entry.insert(touched(row));
+        }
+        std::collections::btree_map::Entry::Occupied(mut entry) => {
+            let known = entry.get_mut();
+            let merged = ThreadTouched {
+                revived: known.revived || new,
+                last_updated_at: known.last_updated_at.max(row.last_updated_at),
+                ..touched(row)
+            };
+            if trace < known.first_trace {
+                *known = merged;
+            } else {
+                (known.revived, known.last_updated_at) = (merged.revived, merged.last_updated_at);
+            }
+        }
+    }
+}
+
+impl Projects {
+    /// The project's key; a negative one stands for a project that is still to be made.
+    fn key(&mut self, caller: &Caller, project: &ProjectRef) -> Option<i64> {
+        let workspace = Arc::clone(&caller.workspace);
+        match project {
+            ProjectRef::Id(id) => self.by_id.get(&(workspace, *id)).copied(),
+            ProjectRef::Name(name) => {
+                let new = &mut self.new;
+                Some(*self.by_name.entry((workspace, folded(name))).or_insert_with(|| {
+                    new.push(NewProject {
+                        workspace: Arc::clone(&caller.workspace),
+                        name: name.clone(),
+                        user: Arc::clone(&caller.user),
+                    });
+                    stand_in(new.len() - 1)
+                }))
+            }
+        }
+    }
+
+    /// The project's key, if it exists; refused where it must and does not.
+    fn known(&self, caller: &Caller, project: &ProjectRef) -> Result<Option<i64>, Refusal> {
+        let workspace = Arc::clone(&caller.workspace);
+        match project {
+            ProjectRef::Name(name) => Ok(self.by_name.get(&(workspace, folded(name))).copied()),
+            ProjectRef::Id(id) => match self.by_id.get(&(workspace, *id)) {
+                None => Err(Refusal::ProjectNotFound),
+                found => Ok(found.copied()),
+            },
+        }
+    }
+}
+
+/// A single write: refused where it contradicts the row that is there.
+fn write_single<F: Traced, B>(
+    rows: &mut Rows<F, B>,
+    projects: &mut Projects,
+    caller: &Caller,
+    record: &Write<F>,
+    now: i64,
+) -> Result<(), Refusal> {
+    let project = record.project.as_ref().map(|project| projects.known(caller, project)).transpose()?;
+    let key = (Arc::clone(&caller.workspace), record.id);
+    if let Some(row) = rows.get_mut(&key).and_then(|slot| slot.row.as_mut()) {
+        let same_project = project.is_none_or(|project| project == *row.fields.project());
+        if let Some(conflict) = conflict(row, &record.record, same_project) {
+            return Err(Refusal::Conflict(F::ENTITY, conflict));
+        }
+        check_tags(row, &record.record, now, &caller.user)?;
+    }
+    write(rows, projects, caller, record, now);
+    Ok(())
+}
+
+fn write<F: Traced, B>(rows: &mut Rows<F, B>, projects: &mut Projects, caller: &Caller, written: &Write<F>, now: i64) {
+    let slot = match rows.entry((Arc::clone(&caller.workspace), written.id)) {
+        Entry::Occupied(slot) => slot.into_mut(),
+        Entry::Vacant(slot) => slot.insert(Slot::ABSENT),
+    };
+    let old = slot.row.take();
+    let mut record = written.record.clone();
+    match &written.project {
+        Some(project) => {
+            *record.fields.project() = projects.key(caller, project);
+            record.stated.insert(F::PROJECT);
+        }
+        // Only what has no project yet needs the default one.
+        None if old.is_none() => {
+            *record.fields.project() = projects.key(caller, &ProjectRef::Name(DEFAULT_PROJECT.to_owned()));
+        }
+        None => {}
+    }
+    slot.row = Some(merge(old, record, now, &caller.user));
+}
+
+fn update_many<F: Traced, B>(
+    rows: &mut Rows<F, B>,
+    caller: &Caller,
+    ids: &[Id],
+    update: &Record<F>,
+    now: i64,
+) -> Result<(), Refusal> {
+    let mut update = update.clone();
+    update.stated = update.stated.without(F::IDENTITY);
+    for field in F::IDENTITY.iter() {
+        update.fields.take(field, &mut F::default());
+    }
+    let keys: Vec<Key> = ids.iter().map(|id| (Arc::clone(&caller.workspace), *id)).collect();
+    for key in &keys {
+        if let Some(row) = rows.get(key).and_then(|slot| slot.row.as_ref()) {
+            check_tags(row, &update, now, &caller.user)?;
+        }
+    }
+    for key in &keys {
+        let Some(slot) = rows.get_mut(key) else { continue };
+        slot.row = slot.row.take().map(|row| merge(Some(row), update.clone(), now, &caller.user));
+    }
+    Ok(())
+}
+
 /// Refuses an update whose additions would leave a row with more tags than are allowed.
-fn check_tags(row: &Row<SpanFields>, update: &Record<SpanFields>, now: i64, user: &Arc<str>) -> Result<(), Refusal> {
+fn check_tags<F: Traced>(row: &Row<F>, update: &Record<F>, now: i64, user: &Arc<str>) -> Result<(), Refusal> {
     if update.tag_edits.as_ref().is_none_or(|edits| edits.added.is_empty()) {
         return Ok(());
     }
-    let edited = merge(Some(row.clone()), update.clone(), now, user);
-    // A span may have been created with more; it must not get more still.
-    let before = row.fields.tags.as_ref().map_or(0, Vec::len);
-    if edited.fields.tags.is_some_and(|tags| tags.len() > UpdateTags::COUNT_MAX.max(before)) {
+    let mut before = row.clone();
+    let mut edited = merge(Some(row.clone()), update.clone(), now, user);
+    // It may have been created with more; it must not get more still.
+    let before = before.fields.tags().as_ref().map_or(0, Vec::len);
+    if edited.fields.tags().as_ref().is_some_and(|tags| tags.len() > UpdateTags::COUNT_MAX.max(before)) {
         return Err(Refusal::TooManyTags { max: UpdateTags::COUNT_MAX });
     }
     Ok(())

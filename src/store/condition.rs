@@ -1,7 +1,8 @@
 //! Conditions in SQL. Everything a client sends becomes a bound parameter; the text is ours alone.
 
-use super::query::{Order, SortField, SpanQuery};
-use crate::filter::{Absent, Filter, Kind, Wanted};
+use super::query::{Kind, Order, Query, SortField};
+use super::tables::Table;
+use crate::filter::{Absent, Filter, Kind as FieldKind, Wanted};
 use crate::model::{Id, Operator};
 
 /// A bound parameter.
@@ -43,13 +44,24 @@ pub(super) fn id_value(id: Id) -> Value {
     Value::Bytes(id.0.as_bytes().to_vec())
 }
 
-/// The condition that picks a query's spans, to follow `FROM spans s`, with `p` for the payloads where they are asked
-/// about.
-pub(super) fn filtered(query: &SpanQuery, order: Option<&Order>, sql: &mut Sql) {
-    let sorts_payloads =
-        matches!(order, Some(Order::By { field: SortField::Plain("input" | "output" | "metadata"), .. }));
-    if sorts_payloads || query.search.is_some() || query.filters.iter().any(Filter::needs_payloads) {
-        sql.push(" LEFT JOIN span_payloads p ON p.span = s.key");
+/// Whether the sorting asks for what a query's rows do not have themselves.
+fn sorts_by(table: &Table, order: Option<&Order>, alias: &str) -> bool {
+    match order {
+        Some(Order::By { field: SortField::Plain(name), .. }) => (table.sort)(name).contains(alias),
+        Some(Order::By { field: SortField::Usage(_), .. }) => table.usage.contains(alias),
+        _ => false,
+    }
+}
+
+/// ` FROM …`, and the condition that picks what a query means: `s` is the row, `p` its payloads and `u` what the spans
+/// of a trace amount to, where they are asked about; `sums` says that the latter is.
+pub(super) fn filtered(query: &Query, order: Option<&Order>, sums: bool, sql: &mut Sql) {
+    let table = query.of.table();
+    if sorts_by(table, order, "p.") || query.search.is_some() || query.filters.iter().any(Filter::needs_payloads) {
+        sql.push(&format!(" LEFT JOIN {} p ON p.{} = s.key", table.payloads, table.owner));
+    }
+    if sums || sorts_by(table, order, "u.") || query.filters.iter().any(Filter::needs_sums) {
+        sql.push(SUMS_JOIN);
     }
     let project = sql.bind(Value::Integer(query.project));
     sql.push(&format!(" WHERE s.project = {project}"));
@@ -67,40 +79,34 @@ pub(super) fn filtered(query: &SpanQuery, order: Option<&Order>, sql: &mut Sql) 
             sql.push(&format!(" AND s.id {comparison} {place}"));
         }
     }
+    if query.nothing {
+        sql.push(" AND 0");
+    }
     for filter in &query.filters {
         let condition = condition(filter, sql);
         sql.push(" AND (").push(&condition).push(")");
     }
     if let Some(pattern) = &query.search {
         let place = sql.bind_text(pattern);
-        let texts = [
-            "uuid_text(s.id)",
-            "uuid_text(s.trace_id)",
-            "s.name",
-            "s.model",
-            "s.provider",
-            "plain_json(p.input)",
-            "plain_json(p.output)",
-            "plain_json(p.metadata)",
-        ];
-        let any: Vec<String> = texts.iter().map(|text| format!("has_text({text}, {place})")).collect();
-        let span_type =
-            crate::filter::SPAN_FIELDS.iter().find(|field| field.name == "type").map_or("''", |field| field.sql);
+        let any: Vec<String> = table.searched.iter().map(|text| format!("has_text({text}, {place})")).collect();
         sql.push(&format!(
-            " AND ({} OR has_text({span_type}, {place}) \
-             OR EXISTS (SELECT 1 FROM json_each(ifnull(s.tags, '[]')) t WHERE has_text(t.value, {place})))",
+            " AND ({} OR EXISTS (SELECT 1 FROM json_each(ifnull(s.tags, '[]')) t WHERE has_text(t.value, {place})))",
             any.join(" OR ")
         ));
     }
 }
 
+/// Joins what the spans of the trace `s` amount to, as `u`.
+pub(super) const SUMS_JOIN: &str =
+    " LEFT JOIN trace_sums u ON u.workspace = s.workspace AND u.trace_id = s.id AND u.project = s.project";
+
 /// ` ORDER BY …`.
-pub(super) fn order_by(order: &Order, sql: &mut Sql) {
-    const BY_TRACE: &str = "s.trace_id DESC, s.parent_span_id DESC, s.id DESC";
+pub(super) fn order_by(of: Kind, order: &Order, sql: &mut Sql) {
+    let table = of.table();
     sql.push(" ORDER BY ");
     let (field, descending) = match order {
-        Order::ByTrace => {
-            sql.push(BY_TRACE);
+        Order::Default => {
+            sql.push(table.order);
             return;
         }
         Order::ById => {
@@ -112,7 +118,7 @@ pub(super) fn order_by(order: &Order, sql: &mut Sql) {
     let direction = if descending { "DESC" } else { "ASC" };
     match field {
         SortField::Plain(name) => {
-            let value = sort_value(name);
+            let value = (table.sort)(name);
             // What is missing comes last, whichever way the rest goes.
             if matches!(*name, "end_time" | "duration" | "ttft") {
                 sql.push(&format!("({value}) IS NULL, "));
@@ -121,60 +127,35 @@ pub(super) fn order_by(order: &Order, sql: &mut Sql) {
         }
         SortField::Usage(key) => {
             let place = sql.bind_text(key.as_str());
-            let value = format!("usage_count(s.usage, {place})");
+            let value = format!("usage_count({}, {place})", table.usage);
             sql.push(&format!("ifnull({value}, 0) {direction}, ({value} IS NOT NULL) {direction}, "));
         }
         SortField::FeedbackScore(name) => {
             let place = sql.bind_text(name.as_str());
-            let value = format!("(SELECT mean_score(l.value) FROM {} l)", latest_scores(&format!("f.name = {place}")));
+            let latest = latest_scores(table.scores, &format!("f.name = {place}"));
+            let value = format!("(SELECT mean_score(l.value) FROM {latest} l)");
             sql.push(&format!("ifnull({value}, 0) {direction}, ({value} IS NOT NULL) {direction}, "));
         }
     }
-    sql.push(BY_TRACE);
+    sql.push(table.order);
 }
 
-fn sort_value(name: &str) -> &'static str {
-    match name {
-        "id" => "s.id",
-        "name" => "ifnull(s.name, '')",
-        "type" => "s.type",
-        "trace_id" => "s.trace_id",
-        "parent_span_id" => "ifnull(s.parent_span_id, x'')",
-        "input" => "ifnull(p.input, '')",
-        "output" => "ifnull(p.output, '')",
-        "metadata" => "ifnull(p.metadata, '')",
-        "start_time" => "s.start_time",
-        "end_time" => "s.end_time",
-        "duration" => {
-            "CASE WHEN s.end_time IS NULL OR s.start_time = 0 THEN NULL ELSE s.end_time / 1000 - s.start_time / 1000 END"
-        }
-        "ttft" => "s.ttft",
-        "tags" => "ifnull((SELECT group_concat(t.value, char(1)) FROM json_each(s.tags) t), '')",
-        "created_at" => "s.created_at",
-        "last_updated_at" => "s.last_updated_at",
-        "model" => "ifnull(s.model, '')",
-        "provider" => "ifnull(s.provider, '')",
-        "total_estimated_cost" => "ifnull(s.cost_value, 0)",
-        "error_info" => "ifnull(s.error_info, '')",
-        "created_by" => "s.created_by",
-        _ => "ifnull(s.environment, '')",
-    }
-}
-
-/// A query for the scores of the span `s` that `which` picks, of each author the latest.
-fn latest_scores(which: &str) -> String {
+/// A query for the scores among `owned` that `which` picks, of each author and thing that is scored the latest.
+fn latest_scores(owned: &str, which: &str) -> String {
     format!(
-        "(SELECT f.name AS name, f.value AS value, max(f.last_updated_at) FROM span_scores f \
-         WHERE f.workspace = s.workspace AND f.span_id = s.id AND {which} GROUP BY f.name, f.author)"
+        "(SELECT f.name AS name, f.value AS value, max(f.last_updated_at) FROM scores f \
+         WHERE {owned} AND {which} GROUP BY f.entity_id, f.name, f.author)"
     )
 }
 
 fn condition(filter: &Filter, sql: &mut Sql) -> String {
     let value = filter.field.sql;
     match filter.field.kind {
-        Kind::String | Kind::Custom => text_condition(filter, &format!("lower({value})"), value, "has_text", sql),
-        Kind::StringExact => exact_condition(filter, value, sql),
-        Kind::DateTime | Kind::Number => {
+        FieldKind::String | FieldKind::Custom => {
+            text_condition(filter, &format!("lower({value})"), value, "has_text", sql)
+        }
+        FieldKind::StringExact => exact_condition(filter, value, sql),
+        FieldKind::DateTime | FieldKind::Number => {
             let comparison = filter.operator.comparison().unwrap_or("=");
             let place = match filter.wanted {
                 Wanted::Time(nanos) => sql.bind(Value::Integer(nanos)),
@@ -183,11 +164,11 @@ fn condition(filter: &Filter, sql: &mut Sql) -> String {
             };
             format!("{value} {comparison} {place}")
         }
-        Kind::FeedbackScores => score_condition(filter, sql),
-        Kind::Dictionary => dictionary_condition(filter, value, sql),
-        Kind::List => list_condition(filter, value, sql),
-        Kind::Enum | Kind::EnumLegacy => enum_condition(filter, value, sql),
-        Kind::ErrorContainer => {
+        FieldKind::FeedbackScores => score_condition(filter, sql),
+        FieldKind::Dictionary => dictionary_condition(filter, value, sql),
+        FieldKind::List => list_condition(filter, value, sql),
+        FieldKind::Enum | FieldKind::EnumLegacy | FieldKind::StringList => enum_condition(filter, value, sql),
+        FieldKind::ErrorContainer => {
             format!("{value} IS {}NULL", if filter.operator == Operator::IsNotEmpty { "NOT " } else { "" })
         }
     }
@@ -235,8 +216,9 @@ fn exact_condition(filter: &Filter, value: &str, sql: &mut Sql) -> String {
 
 fn score_condition(filter: &Filter, sql: &mut Sql) -> String {
     let name = sql.bind_text(filter.key.to_ascii_lowercase());
-    let named = latest_scores(&format!("lower(f.name) = {name}"));
-    let any = "EXISTS (SELECT 1 FROM span_scores f WHERE f.workspace = s.workspace AND f.span_id = s.id) <> 0";
+    let owned = filter.field.sql;
+    let named = latest_scores(owned, &format!("lower(f.name) = {name}"));
+    let any = format!("EXISTS (SELECT 1 FROM scores f WHERE {owned}) <> 0");
     let compares = |comparison: &str, sql: &mut Sql| {
         let Wanted::Number(number) = filter.wanted else { return "0".to_owned() };
         let place = sql.bind(Value::Real(number));

@@ -1,16 +1,27 @@
 //! What readers ask for.
 
-use crate::filter::Filter;
+use crate::filter::{Field, Filter, SPAN_FIELDS, TRACE_FIELDS};
 use crate::model::{Id, SpanType};
 
-/// Which spans are meant. All conditions hold together.
+/// What is asked for: spans or traces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Spans.
+    Spans,
+    /// Traces.
+    Traces,
+}
+
+/// Which spans or traces are meant. All conditions hold together.
 #[derive(Debug, Clone)]
-pub struct SpanQuery {
+pub struct Query {
+    /// What is asked for.
+    pub of: Kind,
     /// Key of the project.
     pub project: i64,
-    /// Only this trace's.
+    /// Only spans of this trace.
     pub trace_id: Option<Id>,
-    /// Only of this type.
+    /// Only spans of this type.
     pub span_type: Option<SpanType>,
     /// Only those that match.
     pub filters: Vec<Filter>,
@@ -22,13 +33,16 @@ pub struct SpanQuery {
     pub id_max: Option<Id>,
     /// Only ids below this one: where a stream goes on.
     pub id_below: Option<Id>,
+    /// None at all: something is asked for that nothing has.
+    pub nothing: bool,
 }
 
-impl SpanQuery {
-    /// All spans of a project.
+impl Query {
+    /// All of a project.
     #[must_use]
-    pub fn all_of(project: i64) -> Self {
+    pub fn all(of: Kind, project: i64) -> Self {
         Self {
+            of,
             project,
             trace_id: None,
             span_type: None,
@@ -37,20 +51,41 @@ impl SpanQuery {
             id_min: None,
             id_max: None,
             id_below: None,
+            nothing: false,
         }
     }
 }
 
-/// In what order spans come.
+impl Kind {
+    /// What can be filtered by.
+    #[must_use]
+    pub fn fields(self) -> &'static [Field] {
+        match self {
+            Self::Spans => &SPAN_FIELDS,
+            Self::Traces => &TRACE_FIELDS,
+        }
+    }
+
+    /// What can be sorted by, in the order and with the repetition in which the original tells it.
+    #[must_use]
+    pub fn sortable(self) -> &'static [&'static str] {
+        match self {
+            Self::Spans => &SORTABLE_SPANS,
+            Self::Traces => &SORTABLE_TRACES,
+        }
+    }
+}
+
+/// In what order they come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
-    /// Newest trace first; in it, children before root spans; then newest id first.
-    ByTrace,
+    /// Spans: newest trace first; in it, children before root spans; then newest id first. Traces: newest id first.
+    Default,
     /// Newest id first.
     ById,
-    /// By a field; equal ones [`Order::ByTrace`].
+    /// By a field; equal ones [`Order::Default`].
     By {
-        /// As named in [`SORTABLE`].
+        /// As named by [`Kind::sortable`].
         field: SortField,
         /// Greatest first.
         descending: bool,
@@ -68,8 +103,7 @@ pub enum SortField {
     FeedbackScore(String),
 }
 
-/// What can be sorted by, in the order and with the repetition in which the original tells it.
-pub const SORTABLE: [&str; 24] = [
+const SORTABLE_SPANS: [&str; 24] = [
     "id",
     "name",
     "type",
@@ -96,10 +130,33 @@ pub const SORTABLE: [&str; 24] = [
     "environment",
 ];
 
+const SORTABLE_TRACES: [&str; 20] = [
+    "id",
+    "name",
+    "input",
+    "output",
+    "start_time",
+    "end_time",
+    "duration",
+    "ttft",
+    "metadata",
+    "thread_id",
+    "span_count",
+    "llm_span_count",
+    "usage.*",
+    "total_estimated_cost",
+    "tags",
+    "error_info",
+    "created_by",
+    "feedback_scores.*",
+    "experiment_id",
+    "environment",
+];
+
 impl SortField {
     /// The field named so, if it can be sorted by.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn named(of: Kind, name: &str) -> Option<Self> {
         let some = |key: &str| (!key.is_empty()).then(|| key.to_owned());
         if let Some(key) = name.strip_prefix("usage.") {
             return some(key).map(Self::Usage);
@@ -107,13 +164,13 @@ impl SortField {
         if let Some(key) = name.strip_prefix("feedback_scores.") {
             return some(key).map(Self::FeedbackScore);
         }
-        SORTABLE.into_iter().find(|known| *known == name && !known.ends_with(".*")).map(Self::Plain)
+        of.sortable().iter().find(|known| **known == name && !known.ends_with(".*")).map(|name| Self::Plain(name))
     }
 }
 
-/// Sums over spans.
+/// Sums over spans or traces.
 #[derive(Debug, Default, Clone)]
-pub struct SpanStats {
+pub struct Stats {
     /// How many there are.
     pub count: u64,
     /// Durations in milliseconds at 50, 90 and 99 %.
@@ -136,4 +193,12 @@ pub struct SpanStats {
     pub scores: std::collections::BTreeMap<String, (f64, u64)>,
     /// How many ended with an error.
     pub errors: u64,
+    /// Spans of the traces.
+    pub spans: u64,
+    /// Spans of the type llm of the traces.
+    pub llm_spans: u64,
+    /// How many conversations the traces belong to.
+    pub threads: u64,
+    /// Sum and number of each mean score of the traces' spans, by name.
+    pub span_scores: std::collections::BTreeMap<String, (f64, u64)>,
 }

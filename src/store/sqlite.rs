@@ -5,13 +5,17 @@
 //! connections beside it ([`readers`]), which see a commit as soon as it is acknowledged and never wait for one.
 
 mod backup;
+mod effects;
 mod errors;
 mod functions;
+mod load;
 mod lock;
 mod migrate;
 mod read;
 mod readers;
+mod save;
 mod stats;
+mod workspaces;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -21,11 +25,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::Connection;
 
-use super::{NotCommitted, Order, Refusal, SpanQuery, SpanStats, Store, StoreError, Submission, Upgrade};
+use super::{Kind, NotCommitted, Order, Query, Refusal, Stats, Store, StoreError, Submission, Upgrade};
 use crate::clock::Clock;
 use crate::cost::Prices;
 use crate::model::{CommentPublic, Id, Source, SpanType};
-use crate::record::{Parts, ProjectRef, StoredSpan};
+use crate::record::{Parts, ProjectRef, StoredSpan, StoredTrace, Target};
 use errors::from_rusqlite;
 use lock::Lock;
 use readers::Readers;
@@ -132,7 +136,7 @@ impl Store for SqliteStore {
     async fn span(&self, workspace: &str, id: Id) -> Result<Option<StoredSpan>, StoreError> {
         let workspace = workspace.to_owned();
         let read = move |connection: &Connection| {
-            let Some(key) = read::span_key(connection, &workspace, id)? else { return Ok(None) };
+            let Some(key) = read::key(connection, Kind::Spans, &workspace, id)? else { return Ok(None) };
             Ok(read::spans(connection, &[key], Parts::ALL, usize::MAX)?.0.pop())
         };
         self.readers.read(read).await
@@ -143,18 +147,12 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| read::project(connection, &workspace, &project)).await
     }
 
-    async fn find_spans(
-        &self,
-        query: SpanQuery,
-        order: Order,
-        limit: u64,
-        offset: u64,
-    ) -> Result<Vec<i64>, StoreError> {
-        self.readers.read(move |connection| read::find_spans(connection, &query, &order, limit, offset)).await
+    async fn find(&self, query: Query, order: Order, limit: u64, offset: u64) -> Result<Vec<i64>, StoreError> {
+        self.readers.read(move |connection| read::find(connection, &query, &order, limit, offset)).await
     }
 
-    async fn count_spans(&self, query: SpanQuery) -> Result<u64, StoreError> {
-        self.readers.read(move |connection| read::count_spans(connection, &query)).await
+    async fn count(&self, query: Query) -> Result<u64, StoreError> {
+        self.readers.read(move |connection| read::count(connection, &query)).await
     }
 
     async fn spans(
@@ -167,42 +165,68 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| read::spans(connection, &keys[from..], parts, bytes_max)).await
     }
 
-    async fn span_stats(&self, query: SpanQuery) -> Result<SpanStats, StoreError> {
+    async fn trace(&self, workspace: &str, id: Id) -> Result<Option<StoredTrace>, StoreError> {
+        let workspace = workspace.to_owned();
+        let read = move |connection: &Connection| {
+            let Some(key) = read::key(connection, Kind::Traces, &workspace, id)? else { return Ok(None) };
+            Ok(read::traces(connection, &[key], Parts::ALL, usize::MAX)?.0.pop())
+        };
+        self.readers.read(read).await
+    }
+
+    async fn traces(
+        &self,
+        keys: Arc<[i64]>,
+        from: usize,
+        parts: Parts,
+        bytes_max: usize,
+    ) -> Result<(Vec<StoredTrace>, usize), StoreError> {
+        self.readers.read(move |connection| read::traces(connection, &keys[from..], parts, bytes_max)).await
+    }
+
+    async fn stats(&self, query: Query) -> Result<Stats, StoreError> {
         let query = Arc::new(query);
         let parts = std::thread::available_parallelism().map_or(1, |cores| i64::try_from(cores.get()).unwrap_or(1));
         let asked = Arc::clone(&query);
         let plan = move |connection: &Connection| {
             let ranges = read::stats_ranges(connection, &asked, parts)?;
-            Ok((ranges, read::stats_scores(connection, &asked)?))
+            let mut all = stats::Sums::default();
+            all.add_scores(read::stats_scores(connection, &asked)?);
+            if asked.of == Kind::Traces {
+                all.add_span_scores(read::stats_span_scores(connection, &asked)?);
+                all.set_threads(read::stats_threads(connection, &asked)?);
+            }
+            Ok((ranges, all))
         };
-        let (ranges, scores) = self.readers.read(plan).await?;
+        let (ranges, mut all) = self.readers.read(plan).await?;
         let parts: Vec<_> = if ranges.is_empty() { vec![None] } else { ranges.into_iter().map(Some).collect() };
-        // Each part is of its own moment; every span is in one part, and counted once.
+        // Each part is of its own moment; every row is in one part, and counted once.
         let sums = futures_util::future::try_join_all(parts.into_iter().map(|range| {
             let query = Arc::clone(&query);
             self.readers.read(move |connection| read::stats_sums(connection, &query, range))
         }));
-        let mut all = stats::Sums::default();
         for part in sums.await? {
             all.absorb(part);
-        }
-        for (name, mean) in scores {
-            all.add_score(name, mean);
         }
         Ok(all.finish())
     }
 
-    async fn spans_exist(&self, project: i64, source: Option<Source>) -> Result<bool, StoreError> {
-        self.readers.read(move |connection| read::spans_exist(connection, project, source)).await
+    async fn exists(&self, of: Kind, project: i64, source: Option<Source>, threads: bool) -> Result<bool, StoreError> {
+        self.readers.read(move |connection| read::exists(connection, of, project, source, threads)).await
     }
 
-    async fn score_names(&self, project: i64, span_type: Option<SpanType>) -> Result<Vec<String>, StoreError> {
-        self.readers.read(move |connection| read::score_names(connection, project, span_type)).await
+    async fn score_names(
+        &self,
+        of: Kind,
+        project: i64,
+        span_type: Option<SpanType>,
+    ) -> Result<Vec<String>, StoreError> {
+        self.readers.read(move |connection| read::score_names(connection, of, project, span_type)).await
     }
 
-    async fn comment(&self, workspace: &str, span_id: Id, id: Id) -> Result<Option<CommentPublic>, StoreError> {
+    async fn comment(&self, workspace: &str, target: Target, id: Id) -> Result<Option<CommentPublic>, StoreError> {
         let workspace = workspace.to_owned();
-        self.readers.read(move |connection| read::comment(connection, &workspace, span_id, id)).await
+        self.readers.read(move |connection| read::comment(connection, &workspace, target, id)).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -4,21 +4,21 @@ use std::collections::BTreeMap;
 
 use rusqlite::types::ValueRef;
 
-use crate::store::SpanStats;
 use crate::store::quantiles::Quantiles;
+use crate::store::{Kind, Stats};
 
 /// Sums so far.
 #[derive(Debug, Default)]
 pub(super) struct Sums {
-    stats: SpanStats,
+    stats: Stats,
     durations: Quantiles,
     /// Names of token counts, with sum and number.
     usage: Vec<(Box<[u8]>, f64, u64)>,
 }
 
 impl Sums {
-    /// Adds a row: start, end, payloads, tags, cost, usage, error.
-    pub(super) fn add(&mut self, row: &rusqlite::Row<'_>) -> rusqlite::Result<()> {
+    /// Adds a row: start, end, payloads, tags, cost, usage, error; of a trace also its spans and llm spans.
+    pub(super) fn add(&mut self, row: &rusqlite::Row<'_>, of: Kind) -> rusqlite::Result<()> {
         let stats = &mut self.stats;
         stats.count += 1;
         let (start, end): (i64, Option<i64>) = (row.get(0)?, row.get(1)?);
@@ -42,6 +42,11 @@ impl Sums {
             self.add_usage(usage);
         }
         self.stats.errors += u64::from(row.get::<_, bool>(6)?);
+        if of == Kind::Traces {
+            let count = |number: Option<i64>| u64::try_from(number.unwrap_or_default()).unwrap_or_default();
+            self.stats.spans += count(row.get(7)?);
+            self.stats.llm_spans += count(row.get(8)?);
+        }
         Ok(())
     }
 
@@ -51,7 +56,7 @@ impl Sums {
         if usage.contains(&b'\\') {
             let counts: BTreeMap<String, i64> = serde_json::from_slice(usage).unwrap_or_default();
             for (name, count) in counts {
-                #[expect(clippy::cast_precision_loss, reason = "32 bits")]
+                #[expect(clippy::cast_precision_loss, reason = "sums of 32 bits; exact up to 2^53")]
                 self.add_count(name.as_bytes(), count as f64);
             }
             return;
@@ -62,8 +67,9 @@ impl Sums {
             let name = &rest[open + 1..open + 1 + close];
             let value = &rest[open + close + 3..];
             let end = memchr::memchr2(b',', b'}', value).unwrap_or(value.len());
-            if let Ok(count) = std::str::from_utf8(&value[..end]).unwrap_or_default().parse::<i32>() {
-                self.add_count(name, f64::from(count));
+            if let Ok(count) = std::str::from_utf8(&value[..end]).unwrap_or_default().parse::<i64>() {
+                #[expect(clippy::cast_precision_loss, reason = "sums of 32 bits; exact up to 2^53")]
+                self.add_count(name, count as f64);
             }
             rest = &value[end..];
         }
@@ -78,11 +84,19 @@ impl Sums {
         }
     }
 
-    /// Adds one span's score of a name.
-    pub(super) fn add_score(&mut self, name: String, mean: f64) {
-        let sum = self.stats.scores.entry(name).or_default();
-        sum.0 += mean;
-        sum.1 += 1;
+    /// Adds scores by name, each the mean of one span or trace.
+    pub(super) fn add_scores(&mut self, means: Vec<(String, f64)>) {
+        add_means(&mut self.stats.scores, means);
+    }
+
+    /// Adds scores of the spans of traces by name, each the mean of one trace.
+    pub(super) fn add_span_scores(&mut self, means: Vec<(String, f64)>) {
+        add_means(&mut self.stats.span_scores, means);
+    }
+
+    /// Says how many conversations there are.
+    pub(super) fn set_threads(&mut self, threads: u64) {
+        self.stats.threads = threads;
     }
 
     /// Takes in the sums of other rows.
@@ -96,6 +110,8 @@ impl Sums {
         stats.costs += more.costs;
         stats.cost_sum += more.cost_sum;
         stats.errors += more.errors;
+        stats.spans += more.spans;
+        stats.llm_spans += more.llm_spans;
         self.durations.absorb(other.durations);
         for (name, sum, number) in other.usage {
             match self.usage.iter_mut().find(|(known, _, _)| *known == name) {
@@ -108,7 +124,7 @@ impl Sums {
         }
     }
 
-    pub(super) fn finish(self) -> SpanStats {
+    pub(super) fn finish(self) -> Stats {
         let Self { mut stats, durations, usage } = self;
         stats.duration_ms = durations.at([0.5, 0.9, 0.99]);
         stats.usage = usage
@@ -116,6 +132,14 @@ impl Sums {
             .map(|(name, sum, number)| (String::from_utf8_lossy(&name).into_owned(), (sum, number)))
             .collect();
         stats
+    }
+}
+
+fn add_means(sums: &mut BTreeMap<String, (f64, u64)>, means: Vec<(String, f64)>) {
+    for (name, mean) in means {
+        let sum = sums.entry(name).or_default();
+        sum.0 += mean;
+        sum.1 += 1;
     }
 }
 

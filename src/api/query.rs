@@ -2,15 +2,15 @@
 
 use std::str::FromStr;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
-use utoipa::IntoParams;
 
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::filter::{self, Filter, FilterError};
-use crate::model::{Excluded, Id, SpanMember, SpanType, Timestamp, Violation};
+use crate::model::{Excluded, Id, Source, Timestamp, Violation};
 use crate::record::ProjectRef;
-use crate::store::{Caller, Order, SortField, SpanQuery};
+use crate::store::{Caller, Kind, Order, Query, SortField};
 
 /// Reads a parameter; an empty one is an absent one, as in the original.
 pub(super) fn optional<'de, D: Deserializer<'de>, T: FromStr>(from: D) -> Result<Option<T>, D::Error>
@@ -26,7 +26,7 @@ where
 
 /// A whole number.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::api) struct Whole(pub i32);
+pub(super) struct Whole(pub i32);
 
 impl FromStr for Whole {
     type Err = &'static str;
@@ -38,7 +38,7 @@ impl FromStr for Whole {
 
 /// `true` or `false`.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::api) struct Flag(pub bool);
+pub(super) struct Flag(pub bool);
 
 impl FromStr for Flag {
     type Err = &'static str;
@@ -48,84 +48,67 @@ impl FromStr for Flag {
     }
 }
 
-/// A span's type.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::api) struct TypeName(pub SpanType);
-
-impl FromStr for TypeName {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let quoted = serde_json::Value::String(text.to_owned());
-        serde_json::from_value(quoted).map(Self).map_err(|_| "general, tool, llm or guardrail")
-    }
-}
-
-/// Which spans a list or statistic is about.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(in crate::api) struct Scope {
-    /// Their project, by name. This or `project_id` is needed.
-    #[serde(default, deserialize_with = "optional")]
-    #[param(value_type = Option<String>, required = false)]
+/// What picks some of a project's spans or traces, as a query's parameters name it.
+#[derive(Debug, Default)]
+pub(super) struct Picked {
     pub project_name: Option<String>,
-    /// Their project, by id; counts more than a name.
-    #[serde(default, deserialize_with = "optional")]
-    #[param(value_type = Option<String>, format = Uuid, required = false)]
     pub project_id: Option<Id>,
-    /// Only this trace's.
-    #[serde(default, deserialize_with = "optional")]
-    #[param(value_type = Option<String>, format = Uuid, required = false)]
-    pub trace_id: Option<Id>,
-    /// Only of this type.
-    #[serde(default, deserialize_with = "optional")]
-    #[param(value_type = Option<SpanType>, inline, required = false)]
-    pub r#type: Option<TypeName>,
-    /// Only those for which all of these hold: a JSON array of filters.
-    #[serde(default)]
-    #[param(required = false)]
     pub filters: Option<String>,
-    /// Full-text search across span fields
-    #[serde(default)]
-    #[param(required = false)]
     pub search: Option<String>,
-    /// Filter spans created from this time (ISO-8601 format).
-    #[serde(default)]
-    #[param(value_type = Option<String>, format = DateTime, required = false)]
     pub from_time: Option<String>,
-    /// Filter spans created up to this time (ISO-8601 format). If not provided, there is no end. Must be after
-    /// `from_time`.
-    #[serde(default)]
-    #[param(value_type = Option<String>, format = DateTime, required = false)]
     pub to_time: Option<String>,
 }
 
-impl Scope {
+impl Picked {
     /// What it means, and the project it names.
-    pub(super) fn read(self) -> Result<(SpanQuery, ProjectRef), ApiError> {
+    pub(super) fn read(self, of: Kind) -> Result<(Query, ProjectRef), ApiError> {
         let project = named_project(self.project_id, self.project_name)?;
-        let time = |name: &str, text: Option<String>| match text.as_deref().map(str::trim) {
-            None | Some("") => Ok(None),
-            Some(text) => text.parse::<Timestamp>().map(Some).map_err(|_| ApiError::BadRequest {
-                message: format!("Invalid instant format: '{text}'. Expected ISO-8601 (e.g., 2024-01-01T00:00:00Z)"),
-                details: Some(format!("{name}: expected an RFC 3339 date-time")),
-                violation: None,
-            }),
-        };
         let (id_min, id_max) = id_range(time("from_time", self.from_time)?, time("to_time", self.to_time)?)?;
-        let filters = filter::parse_json(self.filters.as_deref().unwrap_or_default()).map_err(invalid_filter)?;
+        let text = self.filters.as_deref().unwrap_or_default();
+        let filters = filter::parse_json(of.fields(), text).map_err(invalid_filter)?;
         let search = self.search.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
-        let query = SpanQuery {
-            trace_id: self.trace_id,
-            span_type: self.r#type.map(|name| name.0),
-            filters,
-            search,
-            id_min,
-            id_max,
-            ..SpanQuery::all_of(0)
-        };
-        Ok((query, project))
+        Ok((Query { filters, search, id_min, id_max, ..Query::all(of, 0) }, project))
     }
+}
+
+/// A point in time in a parameter.
+fn time(name: &str, text: Option<String>) -> Result<Option<Timestamp>, ApiError> {
+    match text.as_deref().map(str::trim) {
+        None | Some("") => Ok(None),
+        Some(text) => text.parse().map(Some).map_err(|_| ApiError::BadRequest {
+            message: format!("Invalid instant format: '{text}'. Expected ISO-8601 (e.g., 2024-01-01T00:00:00Z)"),
+            details: Some(format!("{name}: expected an RFC 3339 date-time")),
+            violation: None,
+        }),
+    }
+}
+
+/// The number of a page or the rows on it.
+pub(super) fn at_least_one(name: &str, value: Option<Whole>, otherwise: u32) -> Result<u32, ApiError> {
+    let Some(Whole(value)) = value else { return Ok(otherwise) };
+    u32::try_from(value)
+        .ok()
+        .filter(|value| *value > 0)
+        .ok_or_else(|| ApiError::bad_request(format!("query param {name} must be greater than or equal to 1")))
+}
+
+/// A source in a parameter.
+pub(super) fn source(name: Option<String>) -> Result<Option<Source>, ApiError> {
+    let Some(name) = name.filter(|name| !name.trim().is_empty()) else { return Ok(None) };
+    let source = serde_json::from_value(serde_json::Value::String(name.clone()));
+    source.map(Some).map_err(|_| ApiError::bad_request(format!("Invalid source '{name}'")))
+}
+
+/// The project that the body of a search names.
+pub(super) fn searched_project(id: Option<Id>, name: Option<String>) -> Result<ProjectRef, ApiError> {
+    named_project(id, name).map_err(|_| {
+        let message = "Either 'project_name' or 'project_id' must be provided";
+        ApiError::BadRequest {
+            message: message.to_owned(),
+            details: None,
+            violation: Some(Box::new(Violation::new("/project_id", "", message))),
+        }
+    })
 }
 
 /// The project that a request names; an id counts more than a name.
@@ -176,12 +159,12 @@ pub(super) fn invalid_filter(error: FilterError) -> ApiError {
 }
 
 /// Filters of a body.
-pub(super) fn body_filters(sent: Option<Vec<crate::model::SpanFilter>>) -> Result<Vec<Filter>, ApiError> {
-    filter::validate(sent.unwrap_or_default()).map_err(invalid_filter)
+pub(super) fn body_filters(of: Kind, sent: Option<Vec<crate::model::SpanFilter>>) -> Result<Vec<Filter>, ApiError> {
+    filter::validate(of.fields(), sent.unwrap_or_default()).map_err(invalid_filter)
 }
 
 /// The order that a parameter asks for. Only the first element counts; a field that cannot be sorted by is passed over.
-pub(super) fn order(sorting: Option<&str>) -> Result<Order, ApiError> {
+pub(super) fn order(of: Kind, sorting: Option<&str>) -> Result<Order, ApiError> {
     #[derive(Deserialize)]
     struct Element {
         field: Option<String>,
@@ -193,22 +176,22 @@ pub(super) fn order(sorting: Option<&str>) -> Result<Order, ApiError> {
         Asc,
         Desc,
     }
-    let Some(text) = sorting.filter(|text| !text.trim().is_empty()) else { return Ok(Order::ByTrace) };
+    let Some(text) = sorting.filter(|text| !text.trim().is_empty()) else { return Ok(Order::Default) };
     let elements: Vec<Element> = serde_json::from_str(text).map_err(|error| ApiError::BadRequest {
         message: format!("Invalid sorting query parameter '{text}'"),
         details: Some(format!("expected [{{\"field\": …, \"direction\": \"ASC\" or \"DESC\"}}]: {error}")),
         violation: None,
     })?;
-    let Some(first) = elements.into_iter().next() else { return Ok(Order::ByTrace) };
-    let field = first.field.as_deref().and_then(SortField::named);
+    let Some(first) = elements.into_iter().next() else { return Ok(Order::Default) };
+    let field = first.field.as_deref().and_then(|name| SortField::named(of, name));
     let descending = first.direction == Some(Direction::Desc);
-    Ok(field.map_or(Order::ByTrace, |field| Order::By { field, descending }))
+    Ok(field.map_or(Order::Default, |field| Order::By { field, descending }))
 }
 
 /// The members that a parameter leaves out.
-pub(super) fn excluded(exclude: Option<&str>) -> Result<Vec<SpanMember>, ApiError> {
+pub(super) fn excluded<M: DeserializeOwned>(exclude: Option<&str>) -> Result<Vec<M>, ApiError> {
     let Some(text) = exclude.filter(|text| !text.trim().is_empty()) else { return Ok(Vec::new()) };
-    let excluded: Excluded = serde_json::from_str(text).map_err(|error| ApiError::BadRequest {
+    let excluded: Excluded<M> = serde_json::from_str(text).map_err(|error| ApiError::BadRequest {
         message: format!("Invalid query param exclude '{text}'"),
         details: Some(format!("expected a JSON array of member names: {error}")),
         violation: None,

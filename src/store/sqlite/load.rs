@@ -1,0 +1,122 @@
+//! What a commit needs to know before it decides.
+
+use rusqlite::{OptionalExtension as _, Transaction, params};
+
+use super::errors::from_rusqlite;
+use super::workspaces::Workspaces;
+use crate::model::Id;
+use crate::record::{Row, Target};
+use crate::store::apply::{Commit, Key, Wanted};
+use crate::store::cells::{
+    PAYLOAD_COLUMNS, SPAN_COLUMNS, TRACE_COLUMNS, TRACE_PAYLOAD_COLUMNS, entity, read_span, read_trace,
+};
+use crate::store::{StoreError, Submission};
+
+pub(super) fn load(
+    transaction: &Transaction<'_>,
+    submissions: &[Submission],
+    workspaces: &mut Workspaces,
+) -> Result<Commit, StoreError> {
+    let wanted = Wanted::by(submissions);
+    let mut commit = Commit::default();
+    projects(transaction, &wanted, workspaces, &mut commit).map_err(from_rusqlite)?;
+    let sql = format!(
+        "SELECT s.key, {SPAN_COLUMNS}, {PAYLOAD_COLUMNS} FROM spans s LEFT JOIN span_payloads p ON p.span = s.key \
+         WHERE s.workspace = ?1 AND s.id = ?2"
+    );
+    rows(
+        transaction,
+        &sql,
+        &wanted.spans,
+        workspaces,
+        |row| read_span(row, 1),
+        |id, stored| commit.know_span(id, stored),
+    )?;
+    let sql = format!(
+        "SELECT s.key, {TRACE_COLUMNS}, {TRACE_PAYLOAD_COLUMNS} FROM traces s \
+         LEFT JOIN trace_payloads p ON p.trace = s.key WHERE s.workspace = ?1 AND s.id = ?2"
+    );
+    rows(
+        transaction,
+        &sql,
+        &wanted.traces,
+        workspaces,
+        |row| read_trace(row, 1),
+        |id, stored| {
+            commit.know_trace(id, stored);
+        },
+    )?;
+    comments(transaction, wanted, workspaces, &mut commit).map_err(from_rusqlite)?;
+    Ok(commit)
+}
+
+fn projects(
+    transaction: &Transaction<'_>,
+    wanted: &Wanted,
+    workspaces: &mut Workspaces,
+    commit: &mut Commit,
+) -> rusqlite::Result<()> {
+    let mut by_name =
+        transaction.prepare_cached("SELECT key FROM projects WHERE workspace = ?1 AND name_folded = ?2")?;
+    for (workspace, name) in &wanted.names {
+        let Some(key) = workspaces.find(transaction, workspace)? else { continue };
+        if let Some(key) = by_name.query_row(params![key, name], |row| row.get(0)).optional()? {
+            commit.know_project_name(workspace.clone(), name.clone(), key);
+        }
+    }
+    let mut by_id = transaction.prepare_cached("SELECT key FROM projects WHERE workspace = ?1 AND id = ?2")?;
+    for (workspace, id) in &wanted.ids {
+        let Some(key) = workspaces.find(transaction, workspace)? else { continue };
+        if let Some(key) = by_id.query_row(params![key, id.0.as_bytes()], |row| row.get(0)).optional()? {
+            commit.know_project_id((workspace.clone(), *id), key);
+        }
+    }
+    Ok(())
+}
+
+/// Loads rows one by one; `know` is told of each, and of each that is not there.
+fn rows<F>(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    wanted: &[Key],
+    workspaces: &mut Workspaces,
+    read: impl Fn(&rusqlite::Row<'_>) -> Result<Row<F>, StoreError>,
+    mut know: impl FnMut(Key, Option<(i64, Row<F>)>),
+) -> Result<(), StoreError> {
+    let mut find = transaction.prepare_cached(sql).map_err(from_rusqlite)?;
+    for key in wanted {
+        let Some(workspace) = workspaces.find(transaction, &key.0).map_err(from_rusqlite)? else {
+            know(key.clone(), None);
+            continue;
+        };
+        let mut rows = find.query(params![workspace, key.1.0.as_bytes()]).map_err(from_rusqlite)?;
+        let stored = match rows.next().map_err(from_rusqlite)? {
+            Some(row) => Some((row.get(0).map_err(from_rusqlite)?, read(row)?)),
+            None => None,
+        };
+        know(key.clone(), stored);
+    }
+    Ok(())
+}
+
+fn comments(
+    transaction: &Transaction<'_>,
+    wanted: Wanted,
+    workspaces: &mut Workspaces,
+    commit: &mut Commit,
+) -> rusqlite::Result<()> {
+    let sql = "SELECT entity, entity_id FROM comments WHERE workspace = ?1 AND id = ?2";
+    let mut find = transaction.prepare_cached(sql)?;
+    for comment in wanted.comments {
+        let Some(workspace) = workspaces.find(transaction, &comment.0)? else { continue };
+        let target = |row: &rusqlite::Row<'_>| {
+            let id = Id(uuid::Uuid::from_bytes(row.get(1)?));
+            Ok(entity(row.get(0)?).map(|entity| Target { entity, id }))
+        };
+        let found = find.query_row(params![workspace, comment.1.0.as_bytes()], target).optional()?;
+        if let Some(target) = found.flatten() {
+            commit.know_comment(comment, target);
+        }
+    }
+    Ok(())
+}

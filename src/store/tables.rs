@@ -1,0 +1,111 @@
+//! Where what is asked for stands, and what of it can be searched and sorted by.
+
+use super::query::Kind;
+use crate::filter::{SPAN_SCORES_SQL, TRACE_SCORES_SQL};
+
+/// The tables of one kind of thing. In SQL, `s` is its row, `p` its payloads, `u` what the spans of a trace amount to,
+/// `f` a score.
+pub(super) struct Table {
+    pub rows: &'static str,
+    pub payloads: &'static str,
+    /// The column of the payloads' table that names the row.
+    pub owner: &'static str,
+    /// Which scores `f` are of `s`.
+    pub scores: &'static str,
+    /// The token counts.
+    pub usage: &'static str,
+    /// Texts that a search looks into.
+    pub searched: &'static [&'static str],
+    /// The order of equal ones.
+    pub order: &'static str,
+    /// What a field is sorted by.
+    pub sort: fn(&str) -> &'static str,
+}
+
+static SPANS: Table = Table {
+    rows: "spans",
+    payloads: "span_payloads",
+    owner: "span",
+    scores: SPAN_SCORES_SQL,
+    usage: "s.usage",
+    searched: &[
+        "uuid_text(s.id)",
+        "uuid_text(s.trace_id)",
+        "s.name",
+        "s.model",
+        "s.provider",
+        "CASE s.type WHEN 1 THEN 'general' WHEN 2 THEN 'tool' WHEN 3 THEN 'llm' WHEN 4 THEN 'guardrail' \
+         ELSE 'unknown' END",
+        "plain_json(p.input)",
+        "plain_json(p.output)",
+        "plain_json(p.metadata)",
+    ],
+    order: "s.trace_id DESC, s.parent_span_id DESC, s.id DESC",
+    sort: |name| match name {
+        "type" => "s.type",
+        "trace_id" => "s.trace_id",
+        "parent_span_id" => "ifnull(s.parent_span_id, x'')",
+        "model" => "ifnull(s.model, '')",
+        "provider" => "ifnull(s.provider, '')",
+        "total_estimated_cost" => "ifnull(s.cost_value, 0)",
+        name => either(name),
+    },
+};
+
+static TRACES: Table = Table {
+    rows: "traces",
+    payloads: "trace_payloads",
+    owner: "trace",
+    scores: TRACE_SCORES_SQL,
+    usage: "u.usage",
+    searched: &[
+        "uuid_text(s.id)",
+        "s.name",
+        "s.thread_id",
+        "s.error_info",
+        "plain_json(p.input)",
+        "plain_json(p.output)",
+        "plain_json(p.metadata)",
+    ],
+    order: "s.id DESC",
+    sort: |name| match name {
+        "thread_id" => "ifnull(s.thread_id, '')",
+        "span_count" => "ifnull(u.spans, 0)",
+        "llm_span_count" => "ifnull(u.llm_spans, 0)",
+        "total_estimated_cost" => "ifnull(u.cost_value, 0)",
+        "experiment_id" => "''",
+        name => either(name),
+    },
+};
+
+impl Kind {
+    pub(super) fn table(self) -> &'static Table {
+        match self {
+            Self::Spans => &SPANS,
+            Self::Traces => &TRACES,
+        }
+    }
+}
+
+/// What spans and traces are sorted by alike.
+fn either(name: &str) -> &'static str {
+    match name {
+        "id" => "s.id",
+        "name" => "ifnull(s.name, '')",
+        "input" => "ifnull(p.input, '')",
+        "output" => "ifnull(p.output, '')",
+        "metadata" => "ifnull(p.metadata, '')",
+        "start_time" => "s.start_time",
+        "end_time" => "s.end_time",
+        "duration" => {
+            "CASE WHEN s.end_time IS NULL OR s.start_time = 0 THEN NULL ELSE s.end_time / 1000 - s.start_time / 1000 END"
+        }
+        "ttft" => "s.ttft",
+        "tags" => "ifnull((SELECT group_concat(t.value, char(1)) FROM json_each(s.tags) t), '')",
+        "created_at" => "s.created_at",
+        "last_updated_at" => "s.last_updated_at",
+        "error_info" => "ifnull(s.error_info, '')",
+        "created_by" => "s.created_by",
+        _ => "ifnull(s.environment, '')",
+    }
+}
