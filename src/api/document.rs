@@ -43,12 +43,21 @@ pub(super) fn skeleton() -> OpenApi {
 #[derive(Debug, Clone)]
 pub struct Document(Value);
 
-/// Properties that only answers have, but whose mark is lost on lists and maps.
-const READ_ONLY: [(&str, &str); 4] = [
-    ("FeedbackScore", "value_by_author"),
-    ("Span_Public", "feedback_scores"),
-    ("Span_Public", "comments"),
-    ("FeedbackScore_Public", "value_by_author"),
+/// What only answers have, but whose mark is lost on lists, maps and what is written in place.
+const READ_ONLY: [&str; 13] = [
+    "FeedbackScore/properties/value_by_author",
+    "FeedbackScore_Public/properties/value_by_author",
+    "Span_Public/properties/feedback_scores",
+    "Span_Public/properties/comments",
+    "Trace_Public/properties/comments",
+    "Trace_Public/properties/feedback_scores",
+    "Trace_Public/properties/span_feedback_scores",
+    "Trace_Public/properties/guardrails_validations",
+    "Trace_Public/properties/providers",
+    "Trace_Public/properties/total_estimated_cost",
+    "Trace_Public/properties/usage",
+    "Trace_Public/properties/visibility_mode",
+    "ExperimentItemReference_Public",
 ];
 
 impl Document {
@@ -66,8 +75,10 @@ impl Document {
         ] {
             document["paths"][path]["post"]["responses"]["201"]["headers"]["Location"]["required"] = json!(true);
         }
-        for (schema, property) in READ_ONLY {
-            document["components"]["schemas"][schema]["properties"][property]["readOnly"] = json!(true);
+        for place in READ_ONLY {
+            if let Some(schema) = document.pointer_mut(&format!("/components/schemas/{place}")) {
+                schema["readOnly"] = json!(true);
+            }
         }
         // The published document says of these answers that they are JSON and nothing more.
         for (path, statuses) in [("/is-alive/ping", &["default", "503"][..]), ("/is-alive/ver", &["default"])] {

@@ -17,8 +17,8 @@ use crate::api::stream::{self, JsonBody, Page};
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::model::{
-    ErrorMessage, ExistenceResponse, FeedbackScoreNamesPublic, Id, ProjectStatsPublic, TraceMember, TracePagePublic,
-    TracePublic, TraceSearchStreamRequest, TraceStream,
+    ErrorMessage, ErrorMessagePublic, ExistenceResponse, FeedbackScoreNamesPublic, Id, ProjectStatsPublic, TraceMember,
+    TracePagePublic, TracePublic, TraceSearchStreamRequest, TraceStream,
 };
 use crate::record::{ProjectRef, TraceView};
 use crate::store::{Caller, Kind, Query};
@@ -168,8 +168,9 @@ pub(in crate::api) async fn get_traces_by_project(
     request_body = TraceSearchStreamRequest,
     responses(
         (status = 200, description = "Traces stream or error during process", body = TraceStream, content_type = "application/octet-stream"),
-        (status = 400, description = "Bad Request", body = ErrorMessage),
-        (status = 401, description = "Unauthorized", body = ErrorMessage),
+        (status = 400, description = "Bad Request",
+            content((ErrorMessage = "application/json"), (ErrorMessagePublic = "application/octet-stream"))),
+        (status = 401, description = "Unauthorized", body = ErrorMessagePublic, content_type = "application/octet-stream"),
         (status = "default", description = "Error", body = ErrorMessage),
     )
 )]

@@ -17,8 +17,30 @@ pub(crate) fn recounted(server: &Server) {
             "SELECT project, type, count(*) FROM spans GROUP BY project, type",
         ),
         (
-            "SELECT project, hex(trace_id), spans FROM trace_span_counts WHERE spans <> 0",
-            "SELECT project, hex(trace_id), count(*) FROM spans GROUP BY project, trace_id",
+            "SELECT workspace, project, hex(trace_id), spans, general_spans, tool_spans, llm_spans, guardrail_spans \
+             FROM trace_sums",
+            "SELECT workspace, project, hex(trace_id), count(*), sum(type = 1), sum(type = 2), sum(type = 3), \
+             sum(type = 4) FROM spans GROUP BY workspace, project, trace_id",
+        ),
+        (
+            "SELECT project, hex(trace_id), u.key, u.value, (SELECT n.value FROM json_each(usage_spans) n \
+             WHERE n.key = u.key) FROM trace_sums, json_each(usage) u",
+            "SELECT project, hex(trace_id), u.key, sum(u.value), count(*) FROM spans, json_each(usage) u \
+             GROUP BY project, trace_id, u.key",
+        ),
+        (
+            "SELECT project, hex(trace_id), n.key, n.value FROM trace_sums, json_each(providers) n",
+            "SELECT project, hex(trace_id), provider, count(*) FROM spans WHERE provider IS NOT NULL \
+             GROUP BY project, trace_id, provider",
+        ),
+        (
+            "SELECT project, hex(trace_id), round(cost_value, 12) FROM trace_sums WHERE cost_value <> 0",
+            "SELECT project, hex(trace_id), round(sum(cost_value), 12) FROM spans GROUP BY project, trace_id \
+             HAVING sum(cost_value) <> 0",
+        ),
+        (
+            "SELECT project, traces FROM project_trace_counts WHERE traces <> 0",
+            "SELECT project, count(*) FROM traces GROUP BY project",
         ),
     ] {
         let sql = format!(
