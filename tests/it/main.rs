@@ -17,6 +17,7 @@ mod limits;
 mod lists;
 mod model;
 mod pressure;
+mod purge;
 mod replay;
 mod scores;
 mod tidy;

@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::errors::from_rusqlite;
+use super::purge;
 use super::workspaces::Workspaces;
 use crate::model::Id;
 use crate::record::{Row, Target};
@@ -20,6 +21,7 @@ pub(super) fn load(
     let wanted = Wanted::by(submissions);
     let mut commit = Commit::default();
     projects(transaction, &wanted, workspaces, &mut commit).map_err(from_rusqlite)?;
+    purge::make_way(transaction, workspaces, &wanted.spans).map_err(from_rusqlite)?;
     let sql = format!(
         "SELECT s.key, {SPAN_COLUMNS}, {PAYLOAD_COLUMNS} FROM spans s LEFT JOIN span_payloads p ON p.span = s.key \
          WHERE s.workspace = ?1 AND s.id = ?2"
