@@ -1,22 +1,28 @@
-//! Swagger UI: the vendored files, our set-up of it, and what a browser may do on its pages.
+//! Swagger UI: a page of our own around the vendored files, and what a browser may do on it.
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Path;
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use utoipa_swagger_ui::{Config, serve};
 
+use crate::error::ApiError;
+
 /// Where people begin, relative to the root: the operation that makes a span, unfolded.
 pub const START: &str = "swagger-ui/#/Spans/createSpan";
 
-/// Files that stand in for vendored ones of the same name.
-const OWN: [(&str, &str, &str); 2] = [
+/// The page and what it is set up with.
+const OWN: [(&str, &str, &str); 3] = [
+    ("index.html", "text/html; charset=utf-8", include_str!("swagger_ui/index.html")),
     ("index.css", "text/css", include_str!("swagger_ui/index.css")),
-    ("swagger-initializer.js", "text/javascript", include_str!("swagger_ui/swagger-initializer.js")),
+    ("index.js", "text/javascript", include_str!("swagger_ui/index.js")),
 ];
+
+/// The files of Swagger UI that the page loads.
+const VENDORED: [&str; 2] = ["swagger-ui.css", "swagger-ui-bundle.js"];
 
 /// Nothing from elsewhere, and nothing inline.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -37,12 +43,9 @@ fn file(name: &str) -> Response {
     if let Some((_, media_type, text)) = OWN.iter().find(|(own, ..)| *own == name) {
         return ([CONTENT_SECURITY_POLICY, (header::CONTENT_TYPE, media_type)], *text).into_response();
     }
-    match serve(name, Arc::new(Config::default())) {
-        Ok(Some(file)) => {
-            let packed = file.gzpipped.then_some([(header::CONTENT_ENCODING, "gzip")]);
-            let headers = ([CONTENT_SECURITY_POLICY], [(header::CONTENT_TYPE, file.content_type)], packed);
-            (headers.0, headers.1, headers.2, file.bytes.into_owned()).into_response()
-        }
-        _ => StatusCode::NOT_FOUND.into_response(),
+    let vendored = VENDORED.contains(&name).then(|| serve(name, Arc::new(Config::default())));
+    match vendored {
+        Some(Ok(Some(file))) => ([(header::CONTENT_TYPE, file.content_type)], file.bytes).into_response(),
+        _ => ApiError::NotFound("HTTP 404 Not Found".to_owned()).into_response(),
     }
 }
