@@ -51,10 +51,24 @@ fn example_of(operation: &mut Value, example: &Example) {
         }
     }
     add_to_content(operation.get_mut("requestBody"), example.request.as_ref());
-    if let Some(responses) = operation.get_mut("responses") {
-        let success = ["200", "201"].into_iter().find(|status| responses.get(status).is_some());
-        add_to_content(responses.get_mut(success.unwrap_or("default")), example.response.as_ref());
+    if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
+        // Where the document names no success, the default is one; otherwise it is any error.
+        let success = responses.keys().find(|status| status.starts_with('2')).cloned();
+        if success.is_some() {
+            add_to_content(responses.get_mut("default"), Some(&error()));
+        }
+        add_to_content(responses.get_mut(success.as_deref().unwrap_or("default")), example.response.as_ref());
     }
+}
+
+/// The answer to a span without a start.
+fn error() -> Value {
+    json!({
+        "code": 422,
+        "message": "startTime must not be null",
+        "errors": ["startTime must not be null"],
+        "violations": [{"pointer": "/start_time", "name": "start_time", "message": "must not be null"}],
+    })
 }
 
 /// To a request body or a response, of which each has one media type.

@@ -210,6 +210,14 @@ async fn every_example_is_taken_and_answered_as_shown() {
     }
 }
 
+#[tokio::test]
+async fn the_example_of_an_error_is_what_comes() {
+    let example = &shown("createSpan").operation["responses"]["default"]["content"]["application/json"]["example"];
+    assert_valid("error", &json!({"$ref": "#/components/schemas/ErrorMessage"}), example);
+    let answer = Server::start().await.api.post("/v1/private/spans", &json!({"name": "answer"})).await.expect(422);
+    assert_eq!(&answer.json(), example);
+}
+
 #[test]
 fn the_first_operation_that_people_see_is_there() {
     let (_, named) = spandrel::api::START.split_once("#/").unwrap();

@@ -84,7 +84,7 @@ pub(in crate::api) struct PageQuery {
     #[serde(default)]
     #[param(required = false)]
     sorting: Option<String>,
-    /// Members to leave out of the spans: a JSON array of names.
+    /// Members to leave out of the spans: a JSON array of names, such as `["input", "output"]`.
     #[serde(default)]
     #[param(required = false)]
     exclude: Option<String>,
