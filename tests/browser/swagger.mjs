@@ -69,6 +69,16 @@ async function unfold(page, id) {
   return block;
 }
 
+// Follows a link to an operation. The page scrolls there: what moves cannot be clicked.
+async function arrived(page) {
+  await page.waitForSelector(".opblock.is-open");
+  await page.evaluate(async () => {
+    for (let [still, top] = [0, scrollY]; still < 30; [still, top] = [scrollY === top ? still + 1 : 0, scrollY]) {
+      await new Promise(requestAnimationFrame);
+    }
+  });
+}
+
 // Presses Execute; returns what is shown of the answer.
 async function execute(page, block) {
   const answered = page.waitForResponse((response) => !response.url().includes("/swagger-ui/"));
@@ -108,13 +118,12 @@ await page.close();
 // From the home page: create a span, find it in the list, read it.
 page = await open("/");
 await page.getByRole("link", { name: "Explore the API" }).click();
-await page.waitForSelector(".opblock.is-open");
+await arrived(page);
 same("the link on the home page unfolds Create span, and nothing else", await unfolded(page), ["operations-Spans-createSpan"]);
-const inSight = () => {
-  const { top } = document.querySelector("#operations-Spans-createSpan .opblock-summary").getBoundingClientRect();
+check("it is in sight", await page.locator("#operations-Spans-createSpan .opblock-summary").evaluate((summary) => {
+  const { top } = summary.getBoundingClientRect();
   return top >= 0 && top < innerHeight;
-};
-check("it is in sight", await page.waitForFunction(inSight).then(() => true, () => false), "scrolled elsewhere");
+}));
 let block = await unfold(page, "operations-Spans-createSpan");
 let answer = await execute(page, block);
 same("Create span, as it is filled in", answer.status, "201");
@@ -157,12 +166,13 @@ await page.close();
 for (const [address, name] of [["/", "home"], ["/swagger-ui/#/Spans/createSpan", "createSpan"], ["/swagger-ui/#/Spans/getSpanStats", "getSpanStats"]]) {
   page = await open(address);
   if (name !== "home") {
-    await page.waitForSelector(".opblock.is-open");
+    await arrived(page);
     same(`the link to ${name} unfolds it`, await unfolded(page), [`operations-Spans-${name}`]);
     await execute(page, await unfold(page, `operations-Spans-${name}`));
   }
   for (const scheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme: scheme });
+    if (name !== "home") await page.locator(scheme === "dark" ? "html.dark-mode" : "html:not(.dark-mode)").waitFor();
     await readable(page, `${name}, ${scheme}`, scheme);
     await shoot(page, `${name}-${scheme}`);
   }
@@ -172,8 +182,8 @@ for (const [address, name] of [["/", "home"], ["/swagger-ui/#/Spans/createSpan",
 // Fails unless the page is as bright as it should be, and every text stands out from what is behind it.
 async function readable(page, what, scheme) {
   const { brightness, faint } = await page.evaluate(async () => {
-    // Pages hear of new colours before they draw the next time.
-    await new Promise(requestAnimationFrame);
+    // Some colours change gradually.
+    await Promise.allSettled(document.getAnimations().map((animation) => animation.finished));
     const parse = (color) => (color.match(/[\d.]+/g) ?? [0, 0, 0, 0]).map(Number);
     const over = ([r, g, b, a = 1], below) => [r, g, b].map((value, index) => value * a + below[index] * (1 - a));
     const luminance = (color) => {
