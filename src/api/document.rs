@@ -9,6 +9,7 @@ use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 
 use super::examples;
+use crate::model::Timestamp;
 
 /// Tag of the operations on spans.
 pub(super) const SPANS: &str = "Spans";
@@ -93,8 +94,7 @@ impl Document {
         const ORDER: [&str; 7] = ["openapi", "info", "servers", "tags", "security", "paths", "components"];
         let part = |name: &str| yaml_serde::to_string(&json!({name: self.0[name]})).unwrap_or_default();
         let text: String = ORDER.into_iter().map(part).collect();
-        // Readers of YAML 1.1 give a bare equals sign a meaning of its own.
-        text.replace("- =\n", "- '='\n")
+        text.lines().map(quoted).collect()
     }
 
     /// The addresses at which it is read.
@@ -106,6 +106,14 @@ impl Document {
         Router::new()
             .route("/openapi.json", serve("application/json", self.json()))
             .route("/openapi.yaml", serve("application/yaml", self.yaml()))
+    }
+}
+
+/// A line of YAML; in quotes, if readers of YAML 1.1 give its text a meaning of its own: an equals sign, a date-time.
+fn quoted(line: &str) -> String {
+    match line.rsplit_once(' ') {
+        Some((before, text)) if text == "=" || text.parse::<Timestamp>().is_ok() => format!("{before} '{text}'\n"),
+        _ => format!("{line}\n"),
     }
 }
 

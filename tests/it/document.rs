@@ -89,6 +89,7 @@ fn the_committed_document_is_the_generated_one() {
 async fn the_served_documents_are_the_generated_one() {
     let server = Server::start().await;
     let generated = spandrel::api::document();
+    let special = regex::Regex::new(r"(?m) (=|\d{4}-\d{2}-\d{2}\S*)$").unwrap();
     for prefix in ["", "/api"] {
         let answer = server.api.get(&format!("{prefix}/openapi.json")).await.expect(200);
         assert_eq!(answer.header("content-type"), "application/json");
@@ -98,6 +99,7 @@ async fn the_served_documents_are_the_generated_one() {
         assert_eq!(answer.text(), generated.yaml());
         let read: Value = yaml_serde::from_str(&answer.text()).unwrap();
         assert_eq!(&read, generated.value(), "YAML and JSON are one document");
+        assert_eq!(special.find(&answer.text()), None, "YAML 1.1 has a meaning of its own for it");
     }
 }
 
