@@ -3,6 +3,7 @@
 mod body;
 mod comments;
 mod document;
+mod examples;
 mod extract;
 mod feedback;
 mod health;
@@ -10,11 +11,11 @@ mod home;
 mod middleware;
 mod problems;
 mod spans;
+mod swagger_ui;
 mod unknown;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::get;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -24,24 +25,26 @@ use crate::app::AppState;
 pub use body::{BODY_UNIT_BYTES, BodyLimits};
 pub use document::Document;
 pub use middleware::{Prefix, rewrite};
+pub use swagger_ui::START;
 
-/// The operations and the document generated from them, not yet finished.
+/// The operations and the document generated from them, not yet finished. The lines of each tag stand in the order of the
+/// published documentation: it is the order of the document, and that of Swagger UI.
 fn operations() -> (Router<AppState>, OpenApi) {
     OpenApiRouter::with_openapi(document::skeleton())
-        .routes(routes!(spans::create_span, spans::read::get_spans_by_project))
-        .routes(routes!(spans::create_spans, spans::batch_update_spans))
-        .routes(routes!(spans::read::get_span_by_id, spans::update_span, spans::delete_span_by_id))
-        .routes(routes!(spans::read::search_spans))
-        .routes(routes!(spans::read::get_span_stats))
-        .routes(routes!(spans::read::spans_exist))
+        .routes(routes!(comments::add_span_comment))
         .routes(routes!(feedback::add_span_feedback_score))
-        .routes(routes!(feedback::score_batch_of_spans))
+        .routes(routes!(spans::create_spans, spans::batch_update_spans))
+        .routes(routes!(spans::read::get_spans_by_project, spans::create_span))
+        .routes(routes!(spans::read::get_span_by_id, spans::delete_span_by_id, spans::update_span))
+        .routes(routes!(comments::delete_span_comments))
         .routes(routes!(feedback::delete_span_feedback_score))
         .routes(routes!(spans::read::find_feedback_score_names))
-        .routes(routes!(comments::add_span_comment))
         .routes(routes!(comments::get_span_comment))
+        .routes(routes!(spans::read::get_span_stats))
+        .routes(routes!(feedback::score_batch_of_spans))
+        .routes(routes!(spans::read::search_spans))
+        .routes(routes!(spans::read::spans_exist))
         .routes(routes!(comments::update_span_comment))
-        .routes(routes!(comments::delete_span_comments))
         .routes(routes!(health::is_alive))
         .routes(routes!(health::version))
         .routes(routes!(health::health))
@@ -59,8 +62,9 @@ pub fn router(state: AppState) -> Router {
     let document = document();
     let (operations, _) = operations();
     let app = operations
-        .route("/", get(home::page))
+        .merge(home::routes())
         .merge(document.routes())
+        .merge(swagger_ui::routes())
         .method_not_allowed_fallback(unknown::method)
         .fallback(unknown::path)
         // Our own limit, which is larger, answers in our own words.

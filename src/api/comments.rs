@@ -12,6 +12,8 @@ use crate::model::{BatchDelete, Comment, CommentCreated, ErrorMessage, Id};
 use crate::store::{Caller, Change, Submission};
 
 /// Add span comment
+///
+/// Adds a comment to a span. `Location` and the body name it.
 #[utoipa::path(
     post, path = "/v1/private/spans/{id}/comments", operation_id = "addSpanComment", tag = SPANS,
     params(("id" = inline(Id), Path, description = "The span")),
@@ -40,6 +42,8 @@ pub(super) async fn add_span_comment(
 }
 
 /// Get span comment
+///
+/// One comment of a span.
 #[utoipa::path(
     get, path = "/v1/private/spans/{spanId}/comments/{commentId}", operation_id = "getSpanComment", tag = SPANS,
     params(
@@ -65,6 +69,8 @@ pub(super) async fn get_span_comment(
 }
 
 /// Update span comment by id
+///
+/// Replaces the text of a comment.
 #[utoipa::path(
     patch, path = "/v1/private/spans/comments/{commentId}", operation_id = "updateSpanComment", tag = SPANS,
     params(("commentId" = inline(Id), Path, description = "The comment")),
@@ -87,6 +93,8 @@ pub(super) async fn update_span_comment(
 }
 
 /// Delete span comments
+///
+/// Deletes up to 1,000 comments. Those that are not there are gone already.
 #[utoipa::path(
     post, path = "/v1/private/spans/comments/delete", operation_id = "deleteSpanComments", tag = SPANS,
     request_body = BatchDelete,

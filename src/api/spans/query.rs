@@ -81,7 +81,8 @@ pub(in crate::api) struct Scope {
     #[serde(default, deserialize_with = "optional")]
     #[param(value_type = Option<SpanType>, inline, required = false)]
     pub r#type: Option<TypeName>,
-    /// Only those for which all of these hold: a JSON array of filters.
+    /// Only those for which all of these hold: a JSON array of filters, such as
+    /// `[{"field": "type", "operator": "=", "value": "llm"}]`.
     #[serde(default)]
     #[param(required = false)]
     pub filters: Option<String>,
