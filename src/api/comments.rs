@@ -51,6 +51,8 @@ async fn delete(state: AppState, caller: Caller, body: BatchDelete) -> Result<St
 }
 
 /// Add span comment
+///
+/// Adds a comment to a span. `Location` and the body name it.
 #[utoipa::path(
     post, path = "/v1/private/spans/{id}/comments", operation_id = "addSpanComment", tag = SPANS,
     params(("id" = inline(Id), Path, description = "The span")),
@@ -74,6 +76,8 @@ pub(super) async fn add_span_comment(
 }
 
 /// Get span comment
+///
+/// One comment of a span.
 #[utoipa::path(
     get, path = "/v1/private/spans/{spanId}/comments/{commentId}", operation_id = "getSpanComment", tag = SPANS,
     params(
@@ -95,6 +99,8 @@ pub(super) async fn get_span_comment(
 }
 
 /// Update span comment by id
+///
+/// Replaces the text of a comment.
 #[utoipa::path(
     patch, path = "/v1/private/spans/comments/{commentId}", operation_id = "updateSpanComment", tag = SPANS,
     params(("commentId" = inline(Id), Path, description = "The comment")),
@@ -115,6 +121,8 @@ pub(super) async fn update_span_comment(
 }
 
 /// Delete span comments
+///
+/// Deletes up to 1,000 comments. Those that are not there are gone already.
 #[utoipa::path(
     post, path = "/v1/private/spans/comments/delete", operation_id = "deleteSpanComments", tag = SPANS,
     request_body = BatchDelete,

@@ -11,6 +11,7 @@ mod create_span;
 mod deletes;
 mod document;
 mod durability;
+mod examples;
 mod filters;
 mod lifecycle;
 mod limits;
