@@ -4,7 +4,8 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-const FILES: [&str; 2] = [include_str!("examples/spans.json"), include_str!("examples/check.json")];
+const FILES: [&str; 3] =
+    [include_str!("examples/spans.json"), include_str!("examples/traces.json"), include_str!("examples/check.json")];
 
 /// What is shown of one operation.
 #[derive(Deserialize)]
