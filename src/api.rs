@@ -13,6 +13,7 @@ mod query;
 mod spans;
 mod stats;
 mod stream;
+mod threads;
 mod traces;
 mod unknown;
 
@@ -61,6 +62,22 @@ fn operations() -> (Router<AppState>, OpenApi) {
         .routes(routes!(comments::get_trace_comment))
         .routes(routes!(comments::update_trace_comment))
         .routes(routes!(comments::delete_trace_comments))
+        .routes(routes!(threads::read::get_trace_threads))
+        .routes(routes!(threads::read::get_trace_thread))
+        .routes(routes!(threads::read::search_trace_threads))
+        .routes(routes!(threads::read::get_trace_thread_stats))
+        .routes(routes!(threads::open_trace_thread))
+        .routes(routes!(threads::close_trace_thread))
+        .routes(routes!(threads::update_thread))
+        .routes(routes!(threads::batch_update_threads))
+        .routes(routes!(threads::delete_trace_threads))
+        .routes(routes!(feedback::score_batch_of_threads))
+        .routes(routes!(feedback::delete_thread_feedback_scores))
+        .routes(routes!(threads::read::find_trace_threads_feedback_score_names))
+        .routes(routes!(comments::add_thread_comment))
+        .routes(routes!(comments::get_thread_comment))
+        .routes(routes!(comments::update_thread_comment))
+        .routes(routes!(comments::delete_thread_comments))
         .routes(routes!(health::is_alive))
         .routes(routes!(health::version))
         .routes(routes!(health::health))
