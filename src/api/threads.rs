@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 
 use super::document::TRACES;
 use super::extract::{PathId, ValidJson};
+use super::query::named_project;
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::model::{
@@ -16,13 +17,9 @@ use crate::model::{
 use crate::record::{ProjectRef, TagChange};
 use crate::store::{Caller, Change, Submission};
 
-/// The project that a body names, which must name one; an id counts more than a name. `otherwise` is what it is told.
+/// The project that a body names, which must name one; `otherwise` is what it is told.
 fn project(id: Option<Id>, name: Option<String>, otherwise: &str) -> Result<ProjectRef, ApiError> {
-    match (id, name.filter(|name| !name.trim().is_empty())) {
-        (Some(id), _) => Ok(ProjectRef::Id(id)),
-        (None, Some(name)) => Ok(ProjectRef::Name(name.trim().to_owned())),
-        (None, None) => Err(ApiError::unprocessable("", "", otherwise)),
-    }
+    named_project(id, name).map_err(|_| ApiError::unprocessable("", "", otherwise))
 }
 
 /// What is told where a thread is named without its project: the original has two sentences for it.
