@@ -53,7 +53,7 @@ fn change(step: Step, own: Option<Id>) -> Change {
         Delete(thread_id) => Change::DeleteThreads { project, thread_ids: vec![thread_id.to_owned()] },
         Rate(thread_id) => {
             let score = Score {
-                target: Target { entity: Entity::Thread, id: id(97) },
+                target: Target { entity: Entity::Thread, id: Clock::system().fresh_id() },
                 name: "q".to_owned(),
                 author: "a".to_owned(),
                 queue_id: None,
