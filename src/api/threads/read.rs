@@ -27,10 +27,14 @@ use crate::store::{Caller, Kind, Order, Query};
 /// A thread of which nothing was heard for so long is inactive. The original's default.
 const TIMEOUT: Duration = Duration::from_mins(15);
 
+/// Threads that changed before this time are inactive; nanoseconds since 1970.
+fn active_since(state: &AppState) -> i64 {
+    state.clock.now() - i64::try_from(TIMEOUT.as_nanos()).unwrap_or(i64::MAX)
+}
+
 /// The threads of a project as they are now.
 fn threads(state: &AppState, project: i64) -> Query {
-    let timeout = i64::try_from(TIMEOUT.as_nanos()).unwrap_or(i64::MAX);
-    Query { active_since: state.clock.now() - timeout, ..Query::all(Kind::Threads, project) }
+    Query { active_since: active_since(state), ..Query::all(Kind::Threads, project) }
 }
 
 /// Which threads a list or statistic is about.
@@ -69,8 +73,8 @@ impl Scope {
         let Self { project_name, project_id, filters, search, from_time, to_time } = self;
         let picked = Picked { project_name, project_id, filters, search, from_time, to_time };
         let (query, project) = picked.read(Kind::Threads)?;
-        let Query { active_since, project, .. } = threads(state, project_key(state, caller, &project).await?);
-        Ok(Query { active_since, project, ..query })
+        let project = project_key(state, caller, &project).await?;
+        Ok(Query { project, active_since: active_since(state), ..query })
     }
 }
 

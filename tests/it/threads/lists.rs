@@ -1,7 +1,6 @@
 //! Pages, searches and statistics of threads, held against a plain evaluation in memory.
 
-#[path = "../filters/evaluator.rs"]
-mod evaluator;
+#![expect(clippy::cast_precision_loss, reason = "numbers of some thirty threads")]
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 use spandrel::filter::{Kind, THREAD_FIELDS};
 
 use super::{THREADS, close, create, give, score, thread, trace};
+use crate::filters::evaluator::matches;
 use crate::support::{Server, fresh_id, time};
 
 /// The name of a thread.
@@ -210,7 +210,7 @@ async fn every_field_and_operator_chooses_threads_as_a_plain_evaluation_does() {
                         let mut thread = Value::clone(thread);
                         thread["source"] = json!(sources[thread["id"].as_str().unwrap()]);
                         let (thread, filter) = as_of_spans(&thread, &filter);
-                        evaluator::matches(&thread, &filter)
+                        matches(&thread, &filter)
                     })
                     .map(|thread| thread["id"].as_str().unwrap().to_owned())
                     .collect();
