@@ -3,6 +3,7 @@
 mod body;
 mod comments;
 mod document;
+mod examples;
 mod extract;
 mod feedback;
 mod health;
@@ -13,13 +14,13 @@ mod query;
 mod spans;
 mod stats;
 mod stream;
+mod swagger_ui;
 mod threads;
 mod traces;
 mod unknown;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::get;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -29,55 +30,57 @@ use crate::app::AppState;
 pub use body::{BODY_UNIT_BYTES, BodyLimits};
 pub use document::Document;
 pub use middleware::{Prefix, rewrite};
+pub use swagger_ui::START;
 
-/// The operations and the document generated from them, not yet finished.
+/// The operations and the document generated from them, not yet finished. The lines of each tag stand in the order of the
+/// published documentation: it is the order of the document, and that of Swagger UI.
 fn operations() -> (Router<AppState>, OpenApi) {
     OpenApiRouter::with_openapi(document::skeleton())
-        .routes(routes!(spans::create_span, spans::read::get_spans_by_project))
-        .routes(routes!(spans::create_spans, spans::batch_update_spans))
-        .routes(routes!(spans::read::get_span_by_id, spans::update_span, spans::delete_span_by_id))
-        .routes(routes!(spans::read::search_spans))
-        .routes(routes!(spans::read::get_span_stats))
-        .routes(routes!(spans::read::spans_exist))
+        .routes(routes!(comments::add_span_comment))
         .routes(routes!(feedback::add_span_feedback_score))
-        .routes(routes!(feedback::score_batch_of_spans))
+        .routes(routes!(spans::create_spans, spans::batch_update_spans))
+        .routes(routes!(spans::read::get_spans_by_project, spans::create_span))
+        .routes(routes!(spans::read::get_span_by_id, spans::delete_span_by_id, spans::update_span))
+        .routes(routes!(comments::delete_span_comments))
         .routes(routes!(feedback::delete_span_feedback_score))
         .routes(routes!(spans::read::find_feedback_score_names))
-        .routes(routes!(comments::add_span_comment))
         .routes(routes!(comments::get_span_comment))
+        .routes(routes!(spans::read::get_span_stats))
+        .routes(routes!(feedback::score_batch_of_spans))
+        .routes(routes!(spans::read::search_spans))
+        .routes(routes!(spans::read::spans_exist))
         .routes(routes!(comments::update_span_comment))
-        .routes(routes!(comments::delete_span_comments))
-        .routes(routes!(traces::create_trace, traces::read::get_traces_by_project))
-        .routes(routes!(traces::create_traces, traces::batch_update_traces))
-        .routes(routes!(traces::read::get_trace_by_id, traces::update_trace, traces::delete_trace_by_id))
-        .routes(routes!(traces::delete_traces))
-        .routes(routes!(traces::read::search_traces))
-        .routes(routes!(traces::read::get_trace_stats))
-        .routes(routes!(traces::read::traces_exist))
-        .routes(routes!(feedback::add_trace_feedback_score))
-        .routes(routes!(feedback::score_batch_of_traces))
-        .routes(routes!(feedback::delete_trace_feedback_score))
-        .routes(routes!(traces::read::find_feedback_score_names))
-        .routes(routes!(comments::add_trace_comment))
-        .routes(routes!(comments::get_trace_comment))
-        .routes(routes!(comments::update_trace_comment))
-        .routes(routes!(comments::delete_trace_comments))
-        .routes(routes!(threads::read::get_trace_threads))
-        .routes(routes!(threads::read::get_trace_thread))
-        .routes(routes!(threads::read::search_trace_threads))
-        .routes(routes!(threads::read::get_trace_thread_stats))
-        .routes(routes!(threads::open_trace_thread))
-        .routes(routes!(threads::close_trace_thread))
-        .routes(routes!(threads::update_thread))
-        .routes(routes!(threads::batch_update_threads))
-        .routes(routes!(threads::delete_trace_threads))
-        .routes(routes!(feedback::score_batch_of_threads))
-        .routes(routes!(feedback::delete_thread_feedback_scores))
-        .routes(routes!(threads::read::find_trace_threads_feedback_score_names))
         .routes(routes!(comments::add_thread_comment))
-        .routes(routes!(comments::get_thread_comment))
-        .routes(routes!(comments::update_thread_comment))
+        .routes(routes!(comments::add_trace_comment))
+        .routes(routes!(feedback::add_trace_feedback_score))
+        .routes(routes!(traces::create_traces, traces::batch_update_traces))
+        .routes(routes!(threads::batch_update_threads))
+        .routes(routes!(threads::close_trace_thread))
+        .routes(routes!(traces::read::get_traces_by_project, traces::create_trace))
+        .routes(routes!(traces::read::get_trace_by_id, traces::delete_trace_by_id, traces::update_trace))
         .routes(routes!(comments::delete_thread_comments))
+        .routes(routes!(feedback::delete_thread_feedback_scores))
+        .routes(routes!(comments::delete_trace_comments))
+        .routes(routes!(feedback::delete_trace_feedback_score))
+        .routes(routes!(threads::delete_trace_threads))
+        .routes(routes!(traces::delete_traces))
+        .routes(routes!(traces::read::find_feedback_score_names))
+        .routes(routes!(threads::read::find_trace_threads_feedback_score_names))
+        .routes(routes!(traces::read::get_trace_stats))
+        .routes(routes!(comments::get_thread_comment))
+        .routes(routes!(threads::read::get_trace_thread_stats))
+        .routes(routes!(comments::get_trace_comment))
+        .routes(routes!(threads::read::get_trace_thread))
+        .routes(routes!(threads::read::get_trace_threads))
+        .routes(routes!(threads::open_trace_thread))
+        .routes(routes!(feedback::score_batch_of_threads))
+        .routes(routes!(feedback::score_batch_of_traces))
+        .routes(routes!(threads::read::search_trace_threads))
+        .routes(routes!(traces::read::search_traces))
+        .routes(routes!(traces::read::traces_exist))
+        .routes(routes!(threads::update_thread))
+        .routes(routes!(comments::update_thread_comment))
+        .routes(routes!(comments::update_trace_comment))
         .routes(routes!(health::is_alive))
         .routes(routes!(health::version))
         .routes(routes!(health::health))
@@ -95,8 +98,9 @@ pub fn router(state: AppState) -> Router {
     let document = document();
     let (operations, _) = operations();
     let app = operations
-        .route("/", get(home::page))
+        .merge(home::routes())
         .merge(document.routes())
+        .merge(swagger_ui::routes())
         .method_not_allowed_fallback(unknown::method)
         .fallback(unknown::path)
         // Our own limit, which is larger, answers in our own words.

@@ -81,7 +81,7 @@ async fn serve(config: &ServeConfig) -> Result<ExitCode, Failure> {
     let address = format!("http://{}", listener.local_addr()?);
     println!("Spandrel {} serves {address}", spandrel::app::VERSION);
     println!("  database    {database}");
-    println!("  Swagger UI  {address}/swagger-ui/");
+    println!("  Swagger UI  {address}/{}", api::START);
     if let Some(file) = &config.ready_file {
         // The listener already queues connections: whoever reads the file is answered.
         write_whole(file, &address).map_err(|error| format!("cannot write {}: {error}", file.display()))?;

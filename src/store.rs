@@ -168,6 +168,14 @@ pub enum Change {
     DeleteComments(Vec<Id>),
 }
 
+impl Change {
+    /// Whether traces go with all that belongs to them.
+    #[must_use]
+    pub fn deletes_traces(&self) -> bool {
+        matches!(self, Self::DeleteTraces(_) | Self::DeleteThreads { .. })
+    }
+}
+
 impl Submission {
     /// How many records it has.
     #[must_use]

@@ -58,6 +58,8 @@ async fn delete(state: AppState, caller: Caller, body: BatchDelete) -> Result<St
 }
 
 /// Add span comment
+///
+/// Adds a comment to a span. `Location` and the body name it.
 #[utoipa::path(
     post, path = "/v1/private/spans/{id}/comments", operation_id = "addSpanComment", tag = SPANS,
     params(("id" = inline(Id), Path, description = "The span")),
@@ -81,6 +83,8 @@ pub(super) async fn add_span_comment(
 }
 
 /// Get span comment
+///
+/// One comment of a span.
 #[utoipa::path(
     get, path = "/v1/private/spans/{spanId}/comments/{commentId}", operation_id = "getSpanComment", tag = SPANS,
     params(
@@ -102,6 +106,8 @@ pub(super) async fn get_span_comment(
 }
 
 /// Update span comment by id
+///
+/// Replaces the text of a comment.
 #[utoipa::path(
     patch, path = "/v1/private/spans/comments/{commentId}", operation_id = "updateSpanComment", tag = SPANS,
     params(("commentId" = inline(Id), Path, description = "The comment")),
@@ -122,6 +128,8 @@ pub(super) async fn update_span_comment(
 }
 
 /// Delete span comments
+///
+/// Deletes up to 1,000 comments. Those that are not there are gone already.
 #[utoipa::path(
     post, path = "/v1/private/spans/comments/delete", operation_id = "deleteSpanComments", tag = SPANS,
     request_body = BatchDelete,
@@ -220,6 +228,8 @@ pub(super) async fn delete_trace_comments(
 }
 
 /// Add thread comment
+///
+/// Adds a comment to a thread. `Location` and the body name it.
 #[utoipa::path(
     post, path = "/v1/private/traces/threads/{id}/comments", operation_id = "addThreadComment", tag = TRACES,
     params(("id" = inline(Id), Path, description = "The thread's own id, `thread_model_id`")),
@@ -243,6 +253,8 @@ pub(super) async fn add_thread_comment(
 }
 
 /// Get thread comment
+///
+/// One comment of a thread.
 #[utoipa::path(
     get, path = "/v1/private/traces/threads/{threadId}/comments/{commentId}", operation_id = "getThreadComment", tag = TRACES,
     params(
@@ -264,6 +276,8 @@ pub(super) async fn get_thread_comment(
 }
 
 /// Update thread comment by id
+///
+/// Replaces the text of a comment.
 #[utoipa::path(
     patch, path = "/v1/private/traces/threads/comments/{commentId}", operation_id = "updateThreadComment", tag = TRACES,
     params(("commentId" = inline(Id), Path, description = "The comment")),
@@ -284,6 +298,8 @@ pub(super) async fn update_thread_comment(
 }
 
 /// Delete thread comments
+///
+/// Deletes up to 1,000 comments. Those that are not there are gone already.
 #[utoipa::path(
     post, path = "/v1/private/traces/threads/comments/delete", operation_id = "deleteThreadComments", tag = TRACES,
     request_body = BatchDelete,

@@ -7,7 +7,9 @@ use axum::routing::get;
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
-use utoipa_swagger_ui::SwaggerUi;
+
+use super::examples;
+use crate::model::Timestamp;
 
 /// Tag of the operations on spans.
 pub(super) const SPANS: &str = "Spans";
@@ -63,7 +65,7 @@ const READ_ONLY: [&str; 13] = [
 impl Document {
     /// Finishes what utoipa generates.
     pub(super) fn finish(generated: &OpenApi) -> Self {
-        // A document that serialises is the only kind utoipa builds. Going through a value also sorts its keys.
+        // A document that serialises is the only kind utoipa builds.
         let mut document = serde_json::to_value(generated).unwrap_or_default();
         tidy(&mut document);
         document["security"] = json!([]);
@@ -87,6 +89,7 @@ impl Document {
                 document["paths"][path]["get"]["responses"][status]["content"] = json!({"application/json": {}});
             }
         }
+        examples::add(&mut document);
         Self(document)
     }
 
@@ -111,11 +114,10 @@ impl Document {
         const ORDER: [&str; 7] = ["openapi", "info", "servers", "tags", "security", "paths", "components"];
         let part = |name: &str| yaml_serde::to_string(&json!({name: self.0[name]})).unwrap_or_default();
         let text: String = ORDER.into_iter().map(part).collect();
-        // Readers of YAML 1.1 give a bare equals sign a meaning of its own.
-        text.replace("- =\n", "- '='\n")
+        text.lines().map(quoted).collect()
     }
 
-    /// The addresses at which it is read and explored.
+    /// The addresses at which it is read.
     pub(super) fn routes<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
         let serve = |media_type: &'static str, text: String| {
             let text = Bytes::from(text);
@@ -124,9 +126,14 @@ impl Document {
         Router::new()
             .route("/openapi.json", serve("application/json", self.json()))
             .route("/openapi.yaml", serve("application/yaml", self.yaml()))
-            .merge(Router::from(SwaggerUi::new("/swagger-ui").config(
-                utoipa_swagger_ui::Config::from("../openapi.json").try_it_out_enabled(true).validator_url("none"),
-            )))
+    }
+}
+
+/// A line of YAML; in quotes, if readers of YAML 1.1 give its text a meaning of its own: an equals sign, a date-time.
+fn quoted(line: &str) -> String {
+    match line.rsplit_once(' ') {
+        Some((before, text)) if text == "=" || text.parse::<Timestamp>().is_ok() => format!("{before} '{text}'\n"),
+        _ => format!("{line}\n"),
     }
 }
 

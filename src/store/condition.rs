@@ -113,6 +113,9 @@ pub(super) fn filtered(query: &Query, order: Option<&Order>, sums: bool, sql: &m
         let place = sql.bind_text(thread_id);
         sql.push(&format!(" AND s.thread_id = {place}"));
     }
+    if query.of == Kind::Spans {
+        sql.push(NOT_PURGED);
+    }
     if query.nothing {
         sql.push(" AND 0");
     }
@@ -125,6 +128,11 @@ pub(super) fn filtered(query: &Query, order: Option<&Order>, sums: bool, sql: &m
         sql.push(" AND ").push(&(table.search)(&place));
     }
 }
+
+/// Leaves out spans `s` of deleted traces that are still to be removed. The first part is asked once for a whole query,
+/// and nearly always true.
+pub(super) const NOT_PURGED: &str = " AND (NOT EXISTS (SELECT 1 FROM purges) OR NOT EXISTS (SELECT 1 FROM purges g \
+     WHERE g.project = s.project AND g.trace_id = s.trace_id AND g.last_span >= s.key))";
 
 /// Joins what the spans of the trace `s` amount to, as `u`.
 pub(super) const SUMS_JOIN: &str =

@@ -11,6 +11,7 @@ mod functions;
 mod load;
 mod lock;
 mod migrate;
+mod purge;
 mod read;
 mod readers;
 mod save;

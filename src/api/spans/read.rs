@@ -37,6 +37,8 @@ pub(in crate::api) struct GetSpanQuery {
 }
 
 /// Get span by id
+///
+/// A span with its scores and comments. Payloads come as they were sent.
 #[utoipa::path(
     get, path = "/v1/private/spans/{id}", operation_id = "getSpanById", tag = SPANS,
     params(("id" = inline(Id), Path, description = "The span"), GetSpanQuery),
@@ -90,7 +92,8 @@ pub(in crate::api) struct Scope {
     #[serde(default, deserialize_with = "optional")]
     #[param(value_type = Option<SpanType>, inline, required = false)]
     pub r#type: Option<TypeName>,
-    /// Only those for which all of these hold: a JSON array of filters.
+    /// Only those for which all of these hold: a JSON array of filters, such as
+    /// `[{"field": "type", "operator": "=", "value": "llm"}]`.
     #[serde(default)]
     #[param(required = false)]
     pub filters: Option<String>,
@@ -144,17 +147,18 @@ pub(in crate::api) struct PageQuery {
     #[serde(default)]
     #[param(required = false)]
     sorting: Option<String>,
-    /// Members to leave out of the spans: a JSON array of names.
+    /// Members to leave out of the spans: a JSON array of names, such as `["input", "output"]`.
     #[serde(default)]
     #[param(required = false)]
     exclude: Option<String>,
 }
 
-/// Get spans by `project_name` or `project_id` and optionally by `trace_id` and/or type
+/// Get spans by project
 ///
 /// A page of spans, newest trace first unless another order is asked for. `total` counts all that match.
 #[utoipa::path(
     get, path = "/v1/private/spans", operation_id = "getSpansByProject", tag = SPANS,
+    summary = "Get spans by project_name or project_id and optionally by trace_id and/or type",
     params(PageQuery, Scope),
     responses(
         (status = 200, description = "Spans resource", body = SpanPagePublic),

@@ -70,7 +70,8 @@ pub(in crate::api) struct Scope {
     #[serde(default, deserialize_with = "optional")]
     #[param(value_type = Option<String>, format = Uuid, required = false)]
     project_id: Option<Id>,
-    /// Only those for which all of these hold: a JSON array of filters.
+    /// Only those for which all of these hold: a JSON array of filters, such as
+    /// `[{"field": "name", "operator": "contains", "value": "agent"}]`.
     #[serde(default)]
     #[param(required = false)]
     filters: Option<String>,

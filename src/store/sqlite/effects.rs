@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
+use super::purge;
 use super::workspaces::Workspaces;
 use crate::model::Id;
 use crate::record::{Entity, Score, Target};
@@ -15,10 +16,12 @@ fn queue_bytes(queue_id: Option<&Id>) -> &[u8] {
     queue_id.map_or(&[], |id| id.0.as_bytes())
 }
 
+/// Carries a change out; of spans that go with their traces, only `at_once` are deleted here, and taken off it.
 pub(super) fn carry_out(
     transaction: &Transaction<'_>,
     workspaces: &mut Workspaces,
     effect: Effect,
+    at_once: &mut i64,
     now: i64,
 ) -> rusqlite::Result<()> {
     match effect {
@@ -30,7 +33,7 @@ pub(super) fn carry_out(
         }
         Effect::DeleteTrace { trace } => {
             let Some(workspace) = workspaces.find(transaction, &trace.0)? else { return Ok(()) };
-            delete_trace(transaction, workspace, trace.1)?;
+            delete_trace(transaction, workspace, trace.1, at_once)?;
         }
         Effect::TagThread { id, tags } => {
             let tags = (!tags.is_empty()).then(|| serde_json::to_string(&tags).unwrap_or_default());
@@ -159,7 +162,12 @@ fn make_thread(
 }
 
 /// Scores and comments of one thing go.
-fn delete_said_of(transaction: &Transaction<'_>, workspace: i64, entity: Entity, id: Id) -> rusqlite::Result<()> {
+pub(super) fn delete_said_of(
+    transaction: &Transaction<'_>,
+    workspace: i64,
+    entity: Entity,
+    id: Id,
+) -> rusqlite::Result<()> {
     for table in ["scores", "comments"] {
         let sql = format!("DELETE FROM {table} WHERE workspace = ?1 AND entity = ?2 AND entity_id = ?3");
         transaction.prepare_cached(&sql)?.execute(params![workspace, entity.code(), id.0.as_bytes()])?;
@@ -167,19 +175,14 @@ fn delete_said_of(transaction: &Transaction<'_>, workspace: i64, entity: Entity,
     Ok(())
 }
 
-/// A trace goes with its spans, whatever project they are in, and with what was summed up of them.
-fn delete_trace(transaction: &Transaction<'_>, workspace: i64, id: Id) -> rusqlite::Result<()> {
+/// A trace goes with its spans, whatever project they are in, and with what was summed up of them. Spans beyond
+/// `at_once` are gone, but removed later.
+fn delete_trace(transaction: &Transaction<'_>, workspace: i64, id: Id, at_once: &mut i64) -> rusqlite::Result<()> {
     let trace_id = id.0.as_bytes();
-    let spans = "workspace = ?1 AND trace_id = ?2 AND project IN \
-                 (SELECT u.project FROM trace_sums u WHERE u.workspace = ?1 AND u.trace_id = ?2)";
-    for table in ["scores", "comments"] {
-        let sql = format!(
-            "DELETE FROM {table} WHERE workspace = ?1 AND entity = {} \
-             AND entity_id IN (SELECT id FROM spans WHERE {spans})",
-            Entity::Span.code()
-        );
-        transaction.prepare_cached(&sql)?.execute(params![workspace, trace_id])?;
-    }
+    let sums: Vec<(i64, i64)> = transaction
+        .prepare_cached("SELECT project, spans FROM trace_sums WHERE workspace = ?1 AND trace_id = ?2")?
+        .query_map(params![workspace, trace_id], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
     let count = "INSERT INTO project_span_counts (project, type, spans) \
          SELECT u.project, t.value, -CASE t.value WHEN 1 THEN u.general_spans WHEN 2 THEN u.tool_spans \
              WHEN 3 THEN u.llm_spans WHEN 4 THEN u.guardrail_spans \
@@ -187,7 +190,23 @@ fn delete_trace(transaction: &Transaction<'_>, workspace: i64, id: Id) -> rusqli
          FROM trace_sums u, json_each('[0,1,2,3,4]') t WHERE u.workspace = ?1 AND u.trace_id = ?2 \
          ON CONFLICT (project, type) DO UPDATE SET spans = spans + excluded.spans";
     transaction.prepare_cached(count)?.execute(params![workspace, trace_id])?;
-    transaction.prepare_cached(&format!("DELETE FROM spans WHERE {spans}"))?.execute(params![workspace, trace_id])?;
+    for (project, spans) in sums {
+        if spans > *at_once {
+            purge::later(transaction, project, trace_id)?;
+            continue;
+        }
+        *at_once -= spans;
+        for table in ["scores", "comments"] {
+            let sql = format!(
+                "DELETE FROM {table} WHERE workspace = ?1 AND entity = {} \
+                 AND entity_id IN (SELECT id FROM spans WHERE project = ?2 AND trace_id = ?3)",
+                Entity::Span.code()
+            );
+            transaction.prepare_cached(&sql)?.execute(params![workspace, project, trace_id])?;
+        }
+        let spans = "DELETE FROM spans WHERE project = ?1 AND trace_id = ?2";
+        transaction.prepare_cached(spans)?.execute(params![project, trace_id])?;
+    }
     let sums = "DELETE FROM trace_sums WHERE workspace = ?1 AND trace_id = ?2";
     transaction.prepare_cached(sums)?.execute(params![workspace, trace_id])?;
     let trace = "DELETE FROM traces WHERE workspace = ?1 AND id = ?2";

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rusqlite::{OptionalExtension as _, ToSql, Transaction, params};
 
 use super::errors::from_rusqlite;
+use super::purge;
 use super::workspaces::Workspaces;
 use crate::model::Id;
 use crate::record::{Row, Target};
@@ -23,6 +24,7 @@ pub(super) fn load(
     let mut commit = Commit::default();
     projects(transaction, &wanted, workspaces, &mut commit).map_err(from_rusqlite)?;
     let of_threads = threads(transaction, &wanted, workspaces, &mut commit)?;
+    purge::make_way(transaction, workspaces, &wanted.spans).map_err(from_rusqlite)?;
     let sql = format!(
         "SELECT s.key, {SPAN_COLUMNS}, {PAYLOAD_COLUMNS} FROM spans s LEFT JOIN span_payloads p ON p.span = s.key \
          WHERE s.workspace = ?1 AND s.id = ?2"

@@ -16,7 +16,7 @@ use crate::store::cells::{
     COLUMNS_COUNT, Cells, PAYLOAD_COLUMNS, SPAN_COLUMNS, SUMS_COLUMNS, SUMS_COLUMNS_COUNT, TRACE_COLUMNS,
     TRACE_COLUMNS_COUNT, TRACE_PAYLOAD_COLUMNS, corrupt, id as id_at, read_span, read_sums, read_trace,
 };
-use crate::store::condition::{SUMS_JOIN, Sql, Value, begin, filtered, id_value, order_by};
+use crate::store::condition::{NOT_PURGED, SUMS_JOIN, Sql, Value, begin, filtered, id_value, order_by};
 use crate::store::{Kind, Order, Query, StoreError};
 
 pub(super) use threads::{thread_id, thread_score_names, threads};
@@ -90,11 +90,17 @@ fn integer(row: &rusqlite::Row<'_>, at: usize) -> Result<i64, StoreError> {
     row.get(at).map_err(from_rusqlite)
 }
 
+/// Only spans can be gone before they are removed.
+fn not_purged(of: Kind) -> &'static str {
+    if of == Kind::Spans { NOT_PURGED } else { "" }
+}
+
 /// The key of a row of this kind with this id.
 pub(super) fn key(connection: &Connection, of: Kind, workspace: &str, id: Id) -> Result<Option<i64>, StoreError> {
     let sql = format!(
-        "SELECT s.key FROM {} s WHERE s.workspace = (SELECT key FROM workspaces WHERE name = ?1) AND s.id = ?2",
-        of.table().rows
+        "SELECT s.key FROM {} s WHERE s.workspace = (SELECT key FROM workspaces WHERE name = ?1) AND s.id = ?2{}",
+        of.table().rows,
+        not_purged(of)
     );
     first(connection, &sql, params![workspace, id.0.as_bytes()], |row| row.get(0))
 }
@@ -390,8 +396,9 @@ fn any_span_score(connection: &Connection, workspace: i64) -> Result<bool, Store
 /// The scores of a trace's spans.
 fn span_scores(connection: &Connection, workspace: i64, trace: &StoredTrace) -> Result<Vec<SpanScore>, StoreError> {
     let sql = format!(
-        "SELECT {SCORE_COLUMNS}, x.type FROM spans x CROSS JOIN scores f \
-         ON f.workspace = ?1 AND f.entity = ?2 AND f.entity_id = x.id WHERE x.project = ?3 AND x.trace_id = ?4"
+        "SELECT {SCORE_COLUMNS}, s.type FROM spans s CROSS JOIN scores f \
+         ON f.workspace = ?1 AND f.entity = ?2 AND f.entity_id = s.id \
+         WHERE s.project = ?3 AND s.trace_id = ?4{NOT_PURGED}"
     );
     let params = params![workspace, Entity::Span.code(), trace.row.fields.project, trace.id.0.as_bytes()];
     rows(connection, &sql, params, |row| {
@@ -453,9 +460,10 @@ pub(super) fn exists(
 ) -> Result<bool, StoreError> {
     // What has no source counts as the SDK's.
     let sql = format!(
-        "SELECT 1 FROM {} s WHERE s.project = ?1 AND (?2 IS NULL OR s.source = ?2 OR (?2 = 1 AND s.source = 0)){} LIMIT 1",
+        "SELECT 1 FROM {} s WHERE s.project = ?1 AND (?2 IS NULL OR s.source = ?2 OR (?2 = 1 AND s.source = 0)){}{} LIMIT 1",
         of.table().rows,
-        if threads { " AND s.thread_id IS NOT NULL" } else { "" }
+        if threads { " AND s.thread_id IS NOT NULL" } else { "" },
+        not_purged(of)
     );
     Ok(first(connection, &sql, params![project, source.map(Source::code)], |_| Ok(()))?.is_some())
 }
@@ -470,8 +478,10 @@ pub(super) fn score_names(
     let of_type = if span_type.is_some() { " AND s.type = ?2" } else { " AND ?2 IS NULL" };
     let sql = format!(
         "SELECT DISTINCT f.name FROM scores f JOIN {} s ON {} \
-         WHERE s.project = ?1 AND f.workspace = (SELECT workspace FROM projects WHERE key = ?1){of_type} ORDER BY f.name",
-        table.rows, table.scores
+         WHERE s.project = ?1 AND f.workspace = (SELECT workspace FROM projects WHERE key = ?1){of_type}{} ORDER BY f.name",
+        table.rows,
+        table.scores,
+        not_purged(of)
     );
     rows(connection, &sql, params![project, span_type.map(SpanType::code)], |row| Ok(row.text(0)?.unwrap_or_default()))
 }

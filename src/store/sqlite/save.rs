@@ -4,6 +4,7 @@ use rusqlite::{CachedStatement, ToSql, Transaction, params};
 
 use super::effects::carry_out;
 use super::errors::from_rusqlite;
+use super::purge;
 use super::workspaces::{Workspaces, make_project};
 use crate::clock::Clock;
 use crate::model::{Decimal, Payload};
@@ -27,8 +28,9 @@ pub(super) fn save(
         project_keys.push(key);
     }
     commit.settle(&project_keys);
+    let mut at_once = purge::SPANS_AT_ONCE;
     for effect in commit.effects() {
-        carry_out(transaction, workspaces, effect, now).map_err(from_rusqlite)?;
+        carry_out(transaction, workspaces, effect, &mut at_once, now).map_err(from_rusqlite)?;
     }
     let Outcome { spans, traces, sums, trace_counts, threads } = commit.outcome();
     save_spans(transaction, workspaces, &spans).map_err(from_rusqlite)?;

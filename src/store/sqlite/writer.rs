@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::errors::from_rusqlite;
 use super::load::load;
+use super::purge;
 use super::save::save;
 use super::workspaces::Workspaces;
 use super::{BUSY, PAGE_BYTES, SqliteOptions};
@@ -95,20 +96,46 @@ fn connect(path: &Path, options: SqliteOptions) -> rusqlite::Result<Connection> 
 }
 
 fn run(mut connection: Connection, queue: &mpsc::Receiver<Job>, clock: &Clock, prices: &Prices) {
-    while let Ok(job) = queue.recv() {
+    // What an earlier run left to be removed.
+    let mut purging = purge::is_pending(&connection).unwrap_or(false);
+    while let Some(job) = next(queue, purging) {
         // Whoever asked may be gone; what was asked for is done all the same.
         match job {
-            Job::Commit(submissions, reply) => {
+            Some(Job::Commit(submissions, reply)) => {
+                let deletes = submissions.iter().any(|submission| submission.change.deletes_traces());
                 let outcome = commit(&mut connection, &submissions, clock, prices);
                 let _ = reply.send(outcome.map_err(|error| NotCommitted { error, submissions }));
+                purging |= deletes;
             }
-            Job::CheckWritable(reply) => {
+            Some(Job::CheckWritable(reply)) => {
                 let _ = reply.send(check_writable(&mut connection, clock).map_err(from_rusqlite));
             }
+            None => {}
+        }
+        if purging {
+            purging = purge::piece(&mut connection).unwrap_or_else(|error| {
+                // Told and left for later; nobody waits for it.
+                tracing::warn!(%error, "removing the spans of deleted traces failed");
+                false
+            });
         }
     }
     if let Err((_, error)) = connection.close() {
         tracing::warn!(%error, "closing the database failed");
+    }
+}
+
+/// The next job, if there is one; nothing at all once there will be none. Waits for it unless there is something else
+/// to do.
+#[expect(clippy::option_option, reason = "the end, no job now, a job")]
+fn next(queue: &mpsc::Receiver<Job>, busy: bool) -> Option<Option<Job>> {
+    if !busy {
+        return queue.recv().ok().map(Some);
+    }
+    match queue.try_recv() {
+        Ok(job) => Some(Some(job)),
+        Err(mpsc::TryRecvError::Empty) => Some(None),
+        Err(mpsc::TryRecvError::Disconnected) => None,
     }
 }
 

@@ -10,6 +10,8 @@ use crate::support::contract;
 use crate::support::flatten::{COLUMN, differences, flatten, operation_of};
 
 const TABLE: &str = "tests/data/contract/published.txt";
+/// Its operations with the tag, in their order there.
+const ORDER: &str = "tests/data/contract/order.txt";
 const ACCEPTED: &str = "tests/data/contract/accepted.txt";
 
 /// What the table is about: the operations with this tag, and these.
@@ -86,6 +88,19 @@ fn remove(document: &mut Value, pointer: &str) {
     at(document, parent).as_object_mut().unwrap().remove(name).unwrap_or_else(|| panic!("nothing at {pointer}"));
 }
 
+/// The operations with the tag, in the order in which they stand in a document.
+fn order(document: &Value) -> Vec<String> {
+    let items = document["paths"].as_object().unwrap().values();
+    let operations = items.filter_map(Value::as_object).flat_map(|item| item.values());
+    let tagged = operations.filter(|one| one["tags"].as_array().is_some_and(|tags| tags.contains(&json!(TAG))));
+    tagged.map(|operation| operation["operationId"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn operations_stand_in_the_order_of_the_published_document() {
+    assert_eq!(order(&contract().document), lines(&read(ORDER)).collect::<Vec<_>>());
+}
+
 /// With `SPANDREL_PUBLISHED` naming the published document, compares or, with `SPANDREL_BLESS=1`, rewrites the table.
 #[test]
 fn the_table_is_what_the_published_document_says() {
@@ -96,7 +111,9 @@ fn the_table_is_what_the_published_document_says() {
         if bless() {
             let lines: Vec<&str> = facts.iter().map(String::as_str).collect();
             std::fs::write(file(TABLE), format!("{HEAD}{}\n", lines.join("\n"))).unwrap();
+            std::fs::write(file(ORDER), order(&published).join("\n") + "\n").unwrap();
         }
+        assert_eq!(order(&published), lines(&read(ORDER)).collect::<Vec<_>>(), "{ORDER}");
         let kept = table();
         let changed: Vec<&String> = facts.symmetric_difference(&kept).collect();
         assert!(changed.is_empty(), "{TABLE} is not what this document says: {changed:#?}");

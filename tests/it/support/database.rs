@@ -11,6 +11,11 @@ pub(crate) fn in_workspace(server: &Server, workspace: &str, method: &str, path:
 #[track_caller]
 pub(crate) fn recounted(server: &Server) {
     let database = rusqlite::Connection::open(&server.database).unwrap();
+    // What is deleted may still have to be removed.
+    super::process::wait_for(|| {
+        let pending: i64 = database.query_row("SELECT count(*) FROM purges", [], |row| row.get(0)).unwrap();
+        (pending == 0).then_some(())
+    });
     for (kept, counted) in [
         (
             "SELECT project, type, spans FROM project_span_counts WHERE spans <> 0",

@@ -127,3 +127,14 @@ ALTER TABLE comments RENAME COLUMN span_id TO entity_id;
 ALTER TABLE comments ADD COLUMN entity INTEGER NOT NULL DEFAULT 1;
 DROP INDEX comments_by_span;
 CREATE INDEX comments_by_entity ON comments (workspace, entity, entity_id, id);
+
+-- Spans of deleted traces that are still to be removed: those with keys up to the one named. They are gone for every
+-- reader at once; many are removed a few at a time, so that nobody waits for it.
+CREATE TABLE purges (
+    key       INTEGER PRIMARY KEY,
+    project   INTEGER NOT NULL REFERENCES projects,
+    trace_id  BLOB    NOT NULL CHECK (length(trace_id) = 16),
+    last_span INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX purges_by_trace ON purges (project, trace_id, last_span);
