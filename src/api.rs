@@ -15,6 +15,7 @@ mod spans;
 mod stats;
 mod stream;
 mod swagger_ui;
+mod threads;
 mod traces;
 mod unknown;
 
@@ -49,20 +50,36 @@ fn operations() -> (Router<AppState>, OpenApi) {
         .routes(routes!(spans::read::search_spans))
         .routes(routes!(spans::read::spans_exist))
         .routes(routes!(comments::update_span_comment))
+        .routes(routes!(comments::add_thread_comment))
         .routes(routes!(comments::add_trace_comment))
         .routes(routes!(feedback::add_trace_feedback_score))
         .routes(routes!(traces::create_traces, traces::batch_update_traces))
+        .routes(routes!(threads::batch_update_threads))
+        .routes(routes!(threads::close_trace_thread))
         .routes(routes!(traces::read::get_traces_by_project, traces::create_trace))
         .routes(routes!(traces::read::get_trace_by_id, traces::delete_trace_by_id, traces::update_trace))
+        .routes(routes!(comments::delete_thread_comments))
+        .routes(routes!(feedback::delete_thread_feedback_scores))
         .routes(routes!(comments::delete_trace_comments))
         .routes(routes!(feedback::delete_trace_feedback_score))
+        .routes(routes!(threads::delete_trace_threads))
         .routes(routes!(traces::delete_traces))
         .routes(routes!(traces::read::find_feedback_score_names))
+        .routes(routes!(threads::read::find_trace_threads_feedback_score_names))
         .routes(routes!(traces::read::get_trace_stats))
+        .routes(routes!(comments::get_thread_comment))
+        .routes(routes!(threads::read::get_trace_thread_stats))
         .routes(routes!(comments::get_trace_comment))
+        .routes(routes!(threads::read::get_trace_thread))
+        .routes(routes!(threads::read::get_trace_threads))
+        .routes(routes!(threads::open_trace_thread))
+        .routes(routes!(feedback::score_batch_of_threads))
         .routes(routes!(feedback::score_batch_of_traces))
+        .routes(routes!(threads::read::search_trace_threads))
         .routes(routes!(traces::read::search_traces))
         .routes(routes!(traces::read::traces_exist))
+        .routes(routes!(threads::update_thread))
+        .routes(routes!(comments::update_thread_comment))
         .routes(routes!(comments::update_trace_comment))
         .routes(routes!(health::is_alive))
         .routes(routes!(health::version))

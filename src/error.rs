@@ -146,6 +146,8 @@ impl From<Refusal> for ApiError {
             }
             Refusal::Conflict(_, Conflict::Trace) => Self::Conflict("trace_id does not match the existing span"),
             Refusal::ProjectNotFound => Self::NotFound("Project not found".to_owned()),
+            Refusal::ProjectNameNotFound(name) => Self::NotFound(format!("Project name: {name} not found")),
+            Refusal::ThreadsNotFound(ids) => Self::NotFound(format!("Thread '[{}]' not found:", ids.join(", "))),
             Refusal::NotFound(target) => {
                 Self::NotFound(format!("{} id: {} not found", target.entity.title(), target.id))
             }

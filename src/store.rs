@@ -21,8 +21,8 @@ use crate::clock::Clock;
 use crate::cost::Prices;
 use crate::model::{CommentPublic, Id, Source, SpanType};
 use crate::record::{
-    Conflict, Entity, Parts, ProjectRef, Record, Score, SpanFields, SpanRecord, StoredSpan, StoredTrace, Target,
-    TraceFields, TraceRecord,
+    Conflict, Entity, Parts, ProjectRef, Record, Score, SpanFields, SpanRecord, StoredSpan, StoredThread, StoredTrace,
+    TagChange, Target, ThreadScore, TraceFields, TraceRecord,
 };
 
 pub use query::{Kind, Order, Query, SortField, Stats};
@@ -81,6 +81,56 @@ pub enum Change {
     },
     /// Traces go, with their spans, and the scores and comments of all of them.
     DeleteTraces(Vec<Id>),
+    /// A thread goes on. Its project must exist.
+    OpenThread {
+        /// Its project.
+        project: ProjectRef,
+        /// What its traces call it.
+        thread_id: String,
+    },
+    /// Threads are at an end. Each must have traces.
+    CloseThreads {
+        /// Their project.
+        project: ProjectRef,
+        /// What their traces call them.
+        thread_ids: Vec<String>,
+    },
+    /// A thread that exists gets other tags, or none.
+    UpdateThread {
+        /// Its own id.
+        id: Id,
+        /// How its tags change, if they do.
+        tags: Option<TagChange>,
+    },
+    /// Those of these threads that exist get other tags, or none.
+    UpdateThreads {
+        /// Their own ids.
+        ids: Vec<Id>,
+        /// How their tags change, if they do.
+        tags: Option<TagChange>,
+    },
+    /// Threads go, with their traces and all that belongs to these, and what was said of them.
+    DeleteThreads {
+        /// Their project.
+        project: ProjectRef,
+        /// What their traces call them.
+        thread_ids: Vec<String>,
+    },
+    /// Scores are given to threads whose traces may come later.
+    ScoreThreads(Vec<ThreadScore>),
+    /// Scores of a thread are taken back, if there are any.
+    DeleteThreadScores {
+        /// The thread's project.
+        project: ProjectRef,
+        /// What its traces call it.
+        thread_id: String,
+        /// Their names.
+        names: Vec<String>,
+        /// Only this author's.
+        author: Option<String>,
+        /// The annotation queue they were given in; none for those given in none.
+        queue_id: Option<Id>,
+    },
     /// A score is given to something that exists.
     Score(Box<Score>),
     /// Scores are given to what may come later.
@@ -122,7 +172,7 @@ impl Change {
     /// Whether traces go with all that belongs to them.
     #[must_use]
     pub fn deletes_traces(&self) -> bool {
-        matches!(self, Self::DeleteTraces(_))
+        matches!(self, Self::DeleteTraces(_) | Self::DeleteThreads { .. })
     }
 }
 
@@ -135,9 +185,12 @@ impl Submission {
             Change::Traces(records) => records.len(),
             Change::UpdateSpans { ids, .. }
             | Change::UpdateTraces { ids, .. }
+            | Change::UpdateThreads { ids, .. }
             | Change::DeleteTraces(ids)
             | Change::DeleteComments(ids) => ids.len(),
+            Change::CloseThreads { thread_ids, .. } | Change::DeleteThreads { thread_ids, .. } => thread_ids.len(),
             Change::Scores(scores) => scores.len(),
+            Change::ScoreThreads(scores) => scores.len(),
             _ => 1,
         }
     }
@@ -154,6 +207,19 @@ impl Submission {
             Change::UpdateTraces { ids, update } => update.bytes() * ids.len(),
             Change::Scores(scores) => scores.iter().map(Score::bytes).sum(),
             Change::Score(score) => score.bytes(),
+            Change::ScoreThreads(scores) => {
+                scores.iter().map(|score| score.score.bytes() + score.thread_id.len()).sum()
+            }
+            Change::CloseThreads { thread_ids: texts, .. }
+            | Change::DeleteThreads { thread_ids: texts, .. }
+            | Change::DeleteThreadScores { names: texts, .. } => {
+                texts.iter().map(|text| size_of::<String>() + text.len()).sum()
+            }
+            Change::UpdateThread { tags, .. } => tags.as_ref().map_or(0, TagChange::bytes),
+            Change::UpdateThreads { ids, tags } => {
+                size_of_val(ids.as_slice()) + tags.as_ref().map_or(0, TagChange::bytes)
+            }
+            Change::OpenThread { thread_id, .. } => thread_id.len(),
             Change::AddComment { text, .. } | Change::UpdateComment { text, .. } => text.len(),
             Change::DeleteComments(ids) | Change::DeleteTraces(ids) => size_of_val(ids.as_slice()),
             Change::DeleteSpan(_) | Change::DeleteScores { .. } => size_of::<Self>(),
@@ -168,6 +234,10 @@ pub enum Refusal {
     Conflict(Entity, Conflict),
     /// It names a project by an id that the workspace does not have.
     ProjectNotFound,
+    /// It names a project that the workspace does not have.
+    ProjectNameNotFound(String),
+    /// These threads have no traces.
+    ThreadsNotFound(Vec<String>),
     /// There is no such thing.
     NotFound(Target),
     /// There is no such comment.
@@ -296,6 +366,30 @@ pub trait Store: Send + Sync + 'static {
         parts: Parts,
         bytes_max: usize,
     ) -> Result<(Vec<StoredTrace>, usize), StoreError>;
+
+    /// The threads of these keys, as [`Store::spans`] does; `query` says which of their traces count, and what is active.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn threads(
+        &self,
+        query: Query,
+        keys: Arc<[i64]>,
+        from: usize,
+        bytes_max: usize,
+    ) -> Result<(Vec<StoredThread>, usize), StoreError>;
+
+    /// The own id of the thread of a project that a text means: its own id, or what its traces call it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn thread_id(&self, project: i64, text: &str) -> Result<Option<Id>, StoreError>;
+
+    /// Names of the scores of all threads of a workspace, or of one project's; each once, in order.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or [`StoreError::TooLong`].
+    async fn thread_score_names(&self, workspace: &str, project: Option<Id>) -> Result<Vec<String>, StoreError>;
 
     /// Sums over what is meant.
     ///

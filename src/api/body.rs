@@ -15,9 +15,11 @@ use super::problems;
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::model::{
-    BatchDelete, Comment, DeleteFeedbackScore, FeedbackScore, FeedbackScoreBatch, Limited, Object, SpanBatchUpdate,
-    SpanBatchWrite, SpanSearchStreamRequest, SpanUpdate, SpanWrite, TraceBatchUpdate, TraceBatchWrite,
-    TraceSearchStreamRequest, TraceUpdate, TraceWrite, Violation, flatten,
+    BatchDelete, Comment, DeleteFeedbackScore, DeleteThreadFeedbackScores, DeleteTraceThreads, FeedbackScore,
+    FeedbackScoreBatch, FeedbackScoreBatchThread, Limited, Object, SpanBatchUpdate, SpanBatchWrite,
+    SpanSearchStreamRequest, SpanUpdate, SpanWrite, TraceBatchUpdate, TraceBatchWrite, TraceSearchStreamRequest,
+    TraceThreadBatchIdentifier, TraceThreadBatchUpdate, TraceThreadIdentifier, TraceThreadSearchStreamRequest,
+    TraceThreadUpdate, TraceUpdate, TraceWrite, Violation, flatten,
 };
 use crate::scan::{MetadataNotes, Records, scan};
 
@@ -75,6 +77,14 @@ bodies! {
     TraceUpdate => Some(Records::Whole),
     TraceBatchUpdate => Some(Records::Within("update")),
     TraceSearchStreamRequest => None,
+    TraceThreadIdentifier => None,
+    TraceThreadBatchIdentifier => None,
+    TraceThreadUpdate => None,
+    TraceThreadBatchUpdate => None,
+    TraceThreadSearchStreamRequest => None,
+    DeleteTraceThreads => None,
+    FeedbackScoreBatchThread => None,
+    DeleteThreadFeedbackScores => None,
     FeedbackScore => None,
     FeedbackScoreBatch => None,
     DeleteFeedbackScore => None,

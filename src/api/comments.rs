@@ -1,4 +1,4 @@
-//! Operations on the comments of spans and traces.
+//! Operations on the comments of spans, traces and threads.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -8,9 +8,10 @@ use super::document::{SPANS, TRACES};
 use super::extract::{ClientPrefix, PathId, ValidJson};
 use crate::app::AppState;
 use crate::error::ApiError;
+use crate::ingest::SubmitError;
 use crate::model::{BatchDelete, Comment, CommentCreated, ErrorMessage, Id};
 use crate::record::{Entity, Target};
-use crate::store::{Caller, Change, Submission};
+use crate::store::{Caller, Change, Refusal, Submission};
 
 type Made = (StatusCode, [(HeaderName, String); 1], Json<CommentCreated>);
 
@@ -20,7 +21,13 @@ async fn add(state: AppState, caller: Caller, target: Target, place: &str, body:
     let Some(text) = text else { return Err(ApiError::Internal) };
     let id = state.clock.fresh_id();
     let change = Change::AddComment { target, id, text: text.0, queue_id: source_queue_id };
-    state.ingest.submit(Submission { caller, change }).await?;
+    state.ingest.submit(Submission { caller, change }).await.map_err(|error| match error {
+        // The original writes it so where comments are concerned, and there alone.
+        SubmitError::Refused(Refusal::NotFound(target)) => {
+            ApiError::NotFound(format!("{} id: {} not found", target.entity.name(), target.id))
+        }
+        error => error.into(),
+    })?;
     let location = format!("{place}/{}/comments/{id}", target.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(CommentCreated { id })))
 }
@@ -213,6 +220,95 @@ pub(super) async fn update_trace_comment(
     )
 )]
 pub(super) async fn delete_trace_comments(
+    State(state): State<AppState>,
+    caller: Caller,
+    ValidJson(body): ValidJson<BatchDelete>,
+) -> Result<StatusCode, ApiError> {
+    delete(state, caller, body.value).await
+}
+
+/// Add thread comment
+///
+/// Adds a comment to a thread. `Location` and the body name it.
+#[utoipa::path(
+    post, path = "/v1/private/traces/threads/{id}/comments", operation_id = "addThreadComment", tag = TRACES,
+    params(("id" = inline(Id), Path, description = "The thread's own id, `thread_model_id`")),
+    request_body = Comment,
+    responses(
+        (status = 201, description = "Created", body = CommentCreated,
+            headers(("Location" = String, description = "Address of the comment"))),
+        (status = 404, description = "There is no such thread", body = ErrorMessage),
+        (status = "default", description = "Error", body = ErrorMessage),
+    )
+)]
+pub(super) async fn add_thread_comment(
+    State(state): State<AppState>,
+    caller: Caller,
+    ClientPrefix(prefix): ClientPrefix,
+    PathId(id): PathId,
+    ValidJson(body): ValidJson<Comment>,
+) -> Result<Made, ApiError> {
+    let target = Target { entity: Entity::Thread, id };
+    add(state, caller, target, &format!("{prefix}/v1/private/traces/threads"), body.value).await
+}
+
+/// Get thread comment
+///
+/// One comment of a thread.
+#[utoipa::path(
+    get, path = "/v1/private/traces/threads/{threadId}/comments/{commentId}", operation_id = "getThreadComment", tag = TRACES,
+    params(
+        ("threadId" = inline(Id), Path, description = "The thread's own id, `thread_model_id`"),
+        ("commentId" = inline(Id), Path, description = "The comment"),
+    ),
+    responses(
+        (status = 200, description = "Comment resource", body = Comment),
+        (status = 404, description = "Not found", body = ErrorMessage),
+        (status = "default", description = "Error", body = ErrorMessage),
+    )
+)]
+pub(super) async fn get_thread_comment(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(ids): Path<(String, String)>,
+) -> Result<Json<Comment>, ApiError> {
+    get(state, caller, Entity::Thread, ids).await
+}
+
+/// Update thread comment by id
+///
+/// Replaces the text of a comment.
+#[utoipa::path(
+    patch, path = "/v1/private/traces/threads/comments/{commentId}", operation_id = "updateThreadComment", tag = TRACES,
+    params(("commentId" = inline(Id), Path, description = "The comment")),
+    request_body = Comment,
+    responses(
+        (status = 204, description = "No Content"),
+        (status = 404, description = "Not found", body = ErrorMessage),
+        (status = "default", description = "Error", body = ErrorMessage),
+    )
+)]
+pub(super) async fn update_thread_comment(
+    State(state): State<AppState>,
+    caller: Caller,
+    PathId(id): PathId,
+    ValidJson(body): ValidJson<Comment>,
+) -> Result<StatusCode, ApiError> {
+    update(state, caller, id, body.value).await
+}
+
+/// Delete thread comments
+///
+/// Deletes up to 1,000 comments. Those that are not there are gone already.
+#[utoipa::path(
+    post, path = "/v1/private/traces/threads/comments/delete", operation_id = "deleteThreadComments", tag = TRACES,
+    request_body = BatchDelete,
+    responses(
+        (status = 204, description = "No Content"),
+        (status = "default", description = "Error", body = ErrorMessage),
+    )
+)]
+pub(super) async fn delete_thread_comments(
     State(state): State<AppState>,
     caller: Caller,
     ValidJson(body): ValidJson<BatchDelete>,

@@ -74,6 +74,7 @@ impl Document {
             "/v1/private/spans/{id}/comments",
             "/v1/private/traces",
             "/v1/private/traces/{id}/comments",
+            "/v1/private/traces/threads/{id}/comments",
         ] {
             document["paths"][path]["post"]["responses"]["201"]["headers"]["Location"]["required"] = json!(true);
         }

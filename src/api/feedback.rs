@@ -1,4 +1,4 @@
-//! Operations on the scores of spans and traces.
+//! Operations on the scores of spans, traces and threads.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -7,8 +7,11 @@ use super::document::{SPANS, TRACES};
 use super::extract::{PathId, ValidJson, version_7};
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::model::{DeleteFeedbackScore, ErrorMessage, FeedbackScore, FeedbackScoreBatch, FeedbackScoreBatchItem, Id};
-use crate::record::{Entity, Score, Target};
+use crate::model::{
+    DeleteFeedbackScore, DeleteThreadFeedbackScores, ErrorMessage, FeedbackScore, FeedbackScoreBatch,
+    FeedbackScoreBatchItem, FeedbackScoreBatchItemThread, FeedbackScoreBatchThread, Id,
+};
+use crate::record::{Entity, ProjectRef, Score, Target, ThreadScore};
 use crate::store::{Caller, Change, Submission};
 
 /// Text that says something.
@@ -207,4 +210,87 @@ pub(super) async fn delete_trace_feedback_score(
     ValidJson(body): ValidJson<DeleteFeedbackScore>,
 ) -> Result<StatusCode, ApiError> {
     take_back(state, caller, Target { entity: Entity::Trace, id }, body.value).await
+}
+
+/// Batch feedback scoring for threads
+///
+/// Gives up to 1,000 scores, all of them or none. Projects and threads that there are not yet are made; their traces may
+/// come later.
+#[utoipa::path(
+    put, path = "/v1/private/traces/threads/feedback-scores", operation_id = "scoreBatchOfThreads", tag = TRACES,
+    request_body = FeedbackScoreBatchThread,
+    responses(
+        (status = 204, description = "No Content"),
+        (status = "default", description = "Error", body = ErrorMessage),
+    )
+)]
+pub(super) async fn score_batch_of_threads(
+    State(state): State<AppState>,
+    caller: Caller,
+    ValidJson(body): ValidJson<FeedbackScoreBatchThread>,
+) -> Result<StatusCode, ApiError> {
+    let mut scores = Vec::new();
+    for item in body.value.scores.into_iter().flat_map(|scores| scores.0) {
+        let FeedbackScoreBatchItemThread {
+            project_name,
+            project_id,
+            name,
+            category_name,
+            value,
+            reason,
+            source,
+            author,
+            source_queue_id,
+            thread_id,
+        } = item;
+        let (Some(thread_id), Some(name), Some(value), Some(source)) = (thread_id, name, value, source) else {
+            return Err(ApiError::Internal);
+        };
+        let named = project_name.map(|name| ProjectRef::Name(name.trimmed().to_owned()));
+        let score = Score {
+            target: Target { entity: Entity::Thread, id: state.clock.fresh_id() },
+            name: name.0,
+            author: said(author).unwrap_or_else(|| caller.user.to_string()),
+            queue_id: source_queue_id,
+            value: value.0,
+            category_name: said(category_name),
+            reason: said(reason),
+            source,
+        };
+        scores.push(ThreadScore { project: project_id.map(ProjectRef::Id).or(named), thread_id: thread_id.0, score });
+    }
+    state.ingest.submit(Submission { caller, change: Change::ScoreThreads(scores) }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Delete thread feedback scores
+///
+/// Takes scores back: one author's, or everyone's of these names.
+#[utoipa::path(
+    post, path = "/v1/private/traces/threads/feedback-scores/delete", operation_id = "deleteThreadFeedbackScores",
+    tag = TRACES,
+    request_body = DeleteThreadFeedbackScores,
+    responses(
+        (status = 204, description = "No Content"),
+        (status = "default", description = "Error", body = ErrorMessage),
+    )
+)]
+pub(super) async fn delete_thread_feedback_scores(
+    State(state): State<AppState>,
+    caller: Caller,
+    ValidJson(body): ValidJson<DeleteThreadFeedbackScores>,
+) -> Result<StatusCode, ApiError> {
+    let DeleteThreadFeedbackScores { project_name, thread_id, names, author, source_queue_id } = body.value;
+    let (Some(project), Some(thread_id), Some(names)) = (project_name, thread_id, names) else {
+        return Err(ApiError::Internal);
+    };
+    let change = Change::DeleteThreadScores {
+        project: ProjectRef::Name(project.0.trim().to_owned()),
+        thread_id: thread_id.0,
+        names: names.0,
+        author: said(author),
+        queue_id: source_queue_id,
+    };
+    state.ingest.submit(Submission { caller, change }).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

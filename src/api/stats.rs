@@ -1,4 +1,4 @@
-//! Figures over many spans or traces, in the original's order.
+//! Figures over many spans, traces or threads, in the original's order.
 
 use crate::model::{AvgValueStat, CountValueStat, Number, PercentageValueStat, PercentageValues, StatItem, kind};
 use crate::store::Stats;
@@ -85,6 +85,20 @@ pub(super) fn trace_items(stats: &Stats) -> Vec<StatItem> {
     items.extend(costs(stats));
     items.extend(means("feedback_scores", &stats.scores));
     items.extend(means("span_feedback_scores", &stats.span_scores));
+    items.push(count("guardrails_failed_count", 0));
+    items.push(count("error_count", stats.errors));
+    items
+}
+
+/// Figures over threads, with those that threads do not have as 0; none where there are no threads.
+pub(super) fn thread_items(stats: &Stats) -> Vec<StatItem> {
+    if stats.count == 0 {
+        return Vec::new();
+    }
+    let mut items = vec![count("thread_count", stats.count), duration(stats)];
+    items.extend(contents(stats));
+    items.extend(costs(stats));
+    items.extend(means("feedback_scores", &stats.scores));
     items.push(count("guardrails_failed_count", 0));
     items.push(count("error_count", stats.errors));
     items

@@ -1,4 +1,4 @@
-//! Many spans or traces in one answer, read in pieces: no more of them is in memory than a client is about to take, and no read
+//! Many spans, traces or threads in one answer, read in pieces: no more of them is in memory than a client is about to take, and no read
 //! is open while it takes its time.
 
 use std::io;
@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::model::{ErrorMessagePublic, SearchLimit, SpanPublic, TracePublic};
+use crate::model::{ErrorMessagePublic, SearchLimit, SpanPublic, TracePublic, TraceThread};
 use crate::record::{TraceView, View};
 use crate::store::{Order, Query, Store, StoreError};
 
@@ -98,6 +98,31 @@ impl Listed for TraceView {
     ) -> Result<(Vec<TracePublic>, usize), StoreError> {
         let (traces, looked_at) = store.traces(keys, from, self.parts(), bytes_max).await?;
         Ok((traces.into_iter().map(|trace| trace.into_public(self)).collect(), looked_at))
+    }
+}
+
+/// How threads are worked out and shown.
+#[derive(Debug, Clone)]
+pub(super) struct ThreadView {
+    /// Which of their traces count, and what is active.
+    pub query: Query,
+    /// Whether their messages are cut short.
+    pub truncate: bool,
+}
+
+#[async_trait]
+impl Listed for ThreadView {
+    type Shown = TraceThread;
+
+    async fn read(
+        &self,
+        store: &dyn Store,
+        keys: Arc<[i64]>,
+        from: usize,
+        bytes_max: usize,
+    ) -> Result<(Vec<TraceThread>, usize), StoreError> {
+        let (threads, looked_at) = store.threads(self.query.clone(), keys, from, bytes_max).await?;
+        Ok((threads.into_iter().map(|thread| thread.into_public(self.truncate)).collect(), looked_at))
     }
 }
 

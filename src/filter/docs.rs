@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Absent, Kind, SPAN_FIELDS, TRACE_FIELDS};
+use super::field::all;
+use super::{Absent, Kind, SPAN_FIELDS, THREAD_FIELDS, TRACE_FIELDS};
 use crate::model::Operator;
 
 /// The text of `docs/filters.md`.
@@ -10,11 +11,13 @@ use crate::model::Operator;
 pub fn page() -> String {
     let mut page = String::from(
         "# Filters\n\n\
-         Generated from the table in `src/filter/field.rs`.\n\n\
+         Generated from the tables in `src/filter/field.rs` and `src/filter/thread_field.rs`.\n\n\
          A filter is an object: `{\"field\": …, \"operator\": …, \"key\": …, \"value\": …}`. Lists and statistics take a JSON \
          array of them in the query parameter `filters`, searches in the member `filters` of their body. All must hold; there may be 500 of them.\n\n",
     );
-    for (things, fields) in [("spans", &SPAN_FIELDS[..]), ("traces", &TRACE_FIELDS[..])] {
+    for (things, fields) in
+        [("spans", &SPAN_FIELDS[..]), ("traces", &TRACE_FIELDS[..]), ("threads", &THREAD_FIELDS[..])]
+    {
         let _ = write!(
             page,
             "## Fields of {things}\n\n| field | kind | what it is | where it is missing |\n| --- | --- | --- | --- |\n"
@@ -30,9 +33,12 @@ pub fn page() -> String {
             // Writing to memory does not fail.
             let _ = writeln!(page, "| `{}` | {} | {} | {absent} |", field.name, field.kind.name(), field.about);
         }
-        page.push_str(
-            "| `custom` | CUSTOM | `input` or `output` with a path as key: `input.a[0]` | as the field it means |\n\n",
-        );
+        if all(fields).any(|field| field.kind == Kind::Custom) {
+            page.push_str(
+                "| `custom` | CUSTOM | `input` or `output` with a path as key: `input.a[0]` | as the field it means |\n",
+            );
+        }
+        page.push('\n');
     }
     page.push_str("## What can be asked\n\n| kind |");
     for operator in Operator::ALL {

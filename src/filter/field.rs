@@ -119,14 +119,20 @@ pub struct Field {
     pub kind: Kind,
     /// What one without the value counts as.
     pub absent: Absent,
-    /// Its value in SQL, or which scores `f` are meant; `s` is the span or trace, `p` its payloads, `u` what a trace's
-    /// spans amount to.
+    /// Its value in SQL, or which scores `f` are meant; `s` is the span, trace or thread, `p` its payloads, `u` what a
+    /// trace's spans amount to.
     pub sql: &'static str,
     /// What it is, for people.
     pub about: &'static str,
 }
 
-const fn field(name: &'static str, kind: Kind, absent: Absent, sql: &'static str, about: &'static str) -> Field {
+pub(super) const fn field(
+    name: &'static str,
+    kind: Kind,
+    absent: Absent,
+    sql: &'static str,
+    about: &'static str,
+) -> Field {
     Field { name, kind, absent, sql, about }
 }
 
@@ -146,7 +152,7 @@ const SCORES_OF_SPANS_SQL: &str = "f.workspace = s.workspace AND f.entity = 1 AN
 
 const ERROR_TYPE_SQL: &str = "ifnull(json_extract(s.error_info, '$.exception_type'), '')";
 
-const SOURCE_SQL: &str = "CASE s.source WHEN 2 THEN 'experiment' WHEN 3 THEN 'playground' WHEN 4 THEN 'optimization' \
+pub(super) const SOURCE_SQL: &str = "CASE s.source WHEN 2 THEN 'experiment' WHEN 3 THEN 'playground' WHEN 4 THEN 'optimization' \
      WHEN 5 THEN 'evaluator' ELSE 'sdk' END";
 
 /// The fields of spans.
@@ -298,7 +304,13 @@ pub static TRACE_FIELDS: [Field; 31] = [
 pub(super) static CUSTOM: Field =
     field("custom", Kind::Custom, Absent::Empty, "", "input or output, with a path in it as part of the key");
 
+/// The fields that can be named, [`CUSTOM`] among them where there are paths for it to lead to.
+pub(super) fn all(fields: &'static [Field]) -> impl Iterator<Item = &'static Field> {
+    let paths = fields.iter().any(|field| field.kind == Kind::Dictionary);
+    fields.iter().chain(paths.then_some(&CUSTOM))
+}
+
 /// The field named so.
 pub(super) fn named(fields: &'static [Field], name: &str) -> Option<&'static Field> {
-    fields.iter().chain([&CUSTOM]).find(|field| field.name == name)
+    all(fields).find(|field| field.name == name)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::field::{CUSTOM, named};
+use super::field::{all, named};
 use super::{Field, Kind};
 use crate::json_path::JsonPath;
 use crate::model::{Operator, SpanFilter, Timestamp};
@@ -125,8 +125,8 @@ fn names(operators: &[Operator]) -> String {
     format!("one of {}", operators.iter().map(|operator| operator.name()).collect::<Vec<_>>().join(", "))
 }
 
-fn field_names(fields: &[Field]) -> String {
-    let names: Vec<_> = fields.iter().chain([&CUSTOM]).map(|field| field.name).collect();
+fn field_names(fields: &'static [Field]) -> String {
+    let names: Vec<_> = all(fields).map(|field| field.name).collect();
     format!("one of {}", names.join(", "))
 }
 

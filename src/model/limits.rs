@@ -3,9 +3,11 @@
 use clap::Args;
 
 use super::{
-    BatchDelete, Comment, DeleteFeedbackScore, FeedbackScore, FeedbackScoreBatch, ProjectName, SpanBatchUpdate,
-    SpanBatchWrite, SpanSearchStreamRequest, SpanUpdate, SpanWrite, Tags, TraceBatchUpdate, TraceBatchWrite,
-    TraceSearchStreamRequest, TraceUpdate, TraceWrite, Violation,
+    BatchDelete, Comment, DeleteFeedbackScore, DeleteThreadFeedbackScores, DeleteTraceThreads, FeedbackScore,
+    FeedbackScoreBatch, FeedbackScoreBatchThread, ProjectName, SpanBatchUpdate, SpanBatchWrite,
+    SpanSearchStreamRequest, SpanUpdate, SpanWrite, Tags, TraceBatchUpdate, TraceBatchWrite, TraceSearchStreamRequest,
+    TraceThreadBatchIdentifier, TraceThreadBatchUpdate, TraceThreadIdentifier, TraceThreadSearchStreamRequest,
+    TraceThreadUpdate, TraceUpdate, TraceWrite, Violation,
 };
 
 /// How long texts may be. Generous: they keep a runaway client from filling the store, nothing more.
@@ -116,6 +118,26 @@ impl Limited for FeedbackScoreBatch {
     }
 }
 
+impl Limited for FeedbackScoreBatchThread {
+    fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {
+        for (index, score) in self.scores.iter().flat_map(|scores| &scores.0).enumerate() {
+            let (pointer, path) = (format!("{pointer}/scores/{index}"), format!("{path}scores[{index}]"));
+            let mut check = Check { pointer: &pointer, path: &path, found };
+            let project_name = score.project_name.as_ref().map(ProjectName::trimmed);
+            check.text("project_name", "projectName", project_name, limits.project_name_chars_max);
+            check.text("name", "name", score.name.as_ref().map(|name| name.0.as_str()), limits.name_chars_max);
+            check.text(
+                "thread_id",
+                "threadId",
+                score.thread_id.as_ref().map(|id| id.0.as_str()),
+                limits.name_chars_max,
+            );
+            check.text("category_name", "categoryName", score.category_name.as_deref(), limits.name_chars_max);
+            check.text("author", "author", score.author.as_deref(), limits.name_chars_max);
+        }
+    }
+}
+
 /// Bodies without texts of their own that are kept: the size of the body bounds them.
 macro_rules! nothing_to_limit {
     ($($body:ty),+ $(,)?) => {
@@ -125,7 +147,20 @@ macro_rules! nothing_to_limit {
     };
 }
 
-nothing_to_limit!(BatchDelete, Comment, DeleteFeedbackScore, SpanSearchStreamRequest, TraceSearchStreamRequest);
+nothing_to_limit!(
+    BatchDelete,
+    Comment,
+    DeleteFeedbackScore,
+    DeleteThreadFeedbackScores,
+    DeleteTraceThreads,
+    SpanSearchStreamRequest,
+    TraceSearchStreamRequest,
+    TraceThreadBatchIdentifier,
+    TraceThreadBatchUpdate,
+    TraceThreadIdentifier,
+    TraceThreadSearchStreamRequest,
+    TraceThreadUpdate,
+);
 
 impl Limited for SpanUpdate {
     fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {

@@ -51,3 +51,8 @@ also_named!(
     TraceFilter,
     "TraceFilter_Public"
 );
+also_named!(
+    /// Name in the document of a condition on threads.
+    TraceThreadFilter,
+    "TraceThreadFilter"
+);

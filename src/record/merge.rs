@@ -255,7 +255,7 @@ fn place<F: Fields>(row: &mut Row<F>, record: &mut Record<F>) {
 }
 
 impl TagEdits {
-    fn apply(&self, tags: &mut Option<Vec<String>>) {
+    pub(super) fn apply(&self, tags: &mut Option<Vec<String>>) {
         let tags = tags.get_or_insert_default();
         tags.retain(|tag| !self.removed.contains(tag));
         for tag in &self.added {

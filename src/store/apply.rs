@@ -5,10 +5,13 @@
 //! writes the rows that [`Commit::outcome`] lists. Nothing here knows of a database, and nothing about refusals is
 //! decided anywhere else.
 
+mod threads;
+
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use self::threads::{Place, Threads};
 use super::sums::{Share, Sums};
 use super::{Caller, Change, DEFAULT_PROJECT, Refusal, Submission};
 use crate::cost::{self, Prices};
@@ -17,6 +20,8 @@ use crate::record::{
     Entity, Estimate, FieldSet, ProjectRef, Record, Row, Score, SpanField, SpanFields, Target, TraceFields, Traced,
     Write, conflict, merge,
 };
+
+pub(super) use threads::{ThreadKey, Touched, WantedThread};
 
 /// Something within all workspaces.
 pub(super) type Key = (Arc<str>, Id);
@@ -59,25 +64,8 @@ pub(super) struct Outcome {
     pub sums: BTreeMap<(Key, i64), Sums>,
     /// What they change in the numbers of traces, by project, and when the last of them was written.
     pub trace_counts: BTreeMap<i64, (i64, i64)>,
-    /// Conversations that traces were written of, by project and thread id.
-    pub threads: BTreeMap<(i64, String), ThreadTouched>,
-}
-
-/// What a commit says of a conversation.
-#[derive(Debug)]
-pub(super) struct ThreadTouched {
-    /// The lowest id of its traces that were written.
-    pub first_trace: Id,
-    /// Whether one of them is new.
-    pub revived: bool,
-    /// When the last of them was written.
-    pub last_updated_at: i64,
-    /// Who wrote.
-    pub user: Arc<str>,
-    /// Where the first of them comes from, as stored.
-    pub source: i64,
-    /// The environment of the first of them.
-    pub environment: Option<String>,
+    /// What is said of threads.
+    pub threads: BTreeMap<ThreadKey, Touched>,
 }
 
 /// A change beside the rows, decided and to be carried out as it is.
@@ -87,6 +75,20 @@ pub(super) enum Effect {
     DeleteSpan { span: Key, key: i64 },
     /// The trace goes, and all that belongs to it, with what was summed up of it.
     DeleteTrace { trace: Key },
+    /// The thread's tags are these.
+    TagThread { id: Id, tags: Vec<String> },
+    /// What was said of the thread goes, and what is known of it; its traces are seen to by other effects.
+    DeleteThread { workspace: Arc<str>, thread: ThreadKey },
+    /// The score is put on the thread, which is made with the score's target as its own id if there is none.
+    ScoreThread { caller: Caller, thread: ThreadKey, score: Score },
+    /// These scores of the thread go.
+    DeleteThreadScores {
+        workspace: Arc<str>,
+        thread: ThreadKey,
+        names: Vec<String>,
+        author: Option<String>,
+        queue_id: Option<Id>,
+    },
     /// The score is put, over the one of the same target, name, author and queue.
     PutScore { caller: Caller, score: Score },
     /// These scores go.
@@ -119,7 +121,8 @@ struct Projects {
 #[derive(Debug, Default)]
 pub(super) struct Commit {
     spans: Rows<SpanFields, Share>,
-    traces: Rows<TraceFields, i64>,
+    traces: Rows<TraceFields, Place>,
+    threads: Threads,
     projects: Projects,
     /// Comments that exist, with what they are about.
     comments: HashMap<Key, Target>,
@@ -139,6 +142,10 @@ pub(super) struct Wanted {
     pub ids: HashSet<Key>,
     /// Comments to look up.
     pub comments: HashSet<Key>,
+    /// Threads to look up, by their own ids.
+    pub thread_ids: HashSet<Key>,
+    /// Threads to look up, as clients name them.
+    pub threads: Vec<WantedThread>,
 }
 
 /// The form of a project's name under which it is the only one of its workspace: letter case does not count.
@@ -184,6 +191,20 @@ impl Wanted {
                 Change::UpdateComment { id, .. } => {
                     wanted.comments.insert(key(id));
                 }
+                Change::UpdateThread { id, .. } => {
+                    wanted.thread_ids.insert(key(id));
+                }
+                Change::UpdateThreads { ids, .. } => wanted.thread_ids.extend(ids.iter().map(key)),
+                Change::CloseThreads { project, thread_ids } => wanted.threads(workspace, project, thread_ids, false),
+                Change::DeleteThreads { project, thread_ids } => wanted.threads(workspace, project, thread_ids, true),
+                Change::OpenThread { project, .. } | Change::DeleteThreadScores { project, .. } => {
+                    wanted.project(workspace, Some(project));
+                }
+                Change::ScoreThreads(scores) => {
+                    for score in scores {
+                        wanted.project(workspace, score.project.as_ref());
+                    }
+                }
                 // Made or gone, whatever there is.
                 Change::Scores(_) | Change::DeleteScores { .. } | Change::DeleteComments(_) => {}
             }
@@ -216,8 +237,20 @@ impl Wanted {
         match target.entity {
             Entity::Span => self.spans.push(key),
             Entity::Trace => self.traces.push(key),
-            Entity::Thread => {}
+            Entity::Thread => {
+                self.thread_ids.insert(key);
+            }
         }
+    }
+
+    fn threads(&mut self, workspace: &Arc<str>, project: &ProjectRef, thread_ids: &[String], whole: bool) {
+        self.project(workspace, Some(project));
+        self.threads.extend(thread_ids.iter().map(|thread_id| WantedThread {
+            workspace: Arc::clone(workspace),
+            project: project.clone(),
+            thread_id: thread_id.clone(),
+            whole,
+        }));
     }
 }
 
@@ -234,7 +267,7 @@ impl Commit {
     /// Takes up a trace that may be touched, as it is stored.
     pub(super) fn know_trace(&mut self, trace: Key, stored: Option<(i64, Row<TraceFields>)>) {
         let slot = match stored {
-            Some((key, row)) => Slot { key: Some(key), before: row.fields.project, row: Some(row) },
+            Some((key, row)) => Slot { key: Some(key), before: Place::of(&row), row: Some(row) },
             None => Slot::ABSENT,
         };
         self.traces.insert(trace, slot);
@@ -265,7 +298,12 @@ impl Commit {
         let projects = &mut self.projects;
         match change {
             Change::Span(record) => return write_single(&mut self.spans, projects, caller, record, now),
-            Change::Trace(record) => return write_single(&mut self.traces, projects, caller, record, now),
+            Change::Trace(record) => {
+                let trace = key(&record.id);
+                let before = self.thread_of(&trace);
+                write_single(&mut self.traces, &mut self.projects, caller, record, now)?;
+                self.trace_written(&trace, before.as_ref());
+            }
             Change::Spans(records) => {
                 for record in records {
                     write(&mut self.spans, projects, caller, record, now);
@@ -273,16 +311,46 @@ impl Commit {
             }
             Change::Traces(records) => {
                 for record in records {
-                    write(&mut self.traces, projects, caller, record, now);
+                    let trace = key(&record.id);
+                    let before = self.thread_of(&trace);
+                    write(&mut self.traces, &mut self.projects, caller, record, now);
+                    self.trace_written(&trace, before.as_ref());
                 }
             }
             Change::UpdateSpans { ids, update } => return update_many(&mut self.spans, caller, ids, update, now),
-            Change::UpdateTraces { ids, update } => return update_many(&mut self.traces, caller, ids, update, now),
+            Change::UpdateTraces { ids, update } => {
+                let traces: Vec<_> = ids.iter().map(|id| (key(id), self.thread_of(&key(id)))).collect();
+                update_many(&mut self.traces, caller, ids, update, now)?;
+                for (trace, before) in traces {
+                    self.trace_written(&trace, before.as_ref());
+                }
+            }
             Change::DeleteSpan(id) => self.delete_span(key(id)),
             Change::DeleteTraces(ids) => {
                 for id in ids {
                     self.delete_trace(key(id));
                 }
+            }
+            Change::OpenThread { project, thread_id } => return self.open_thread(caller, project, thread_id, now),
+            Change::CloseThreads { project, thread_ids } => return self.close_threads(caller, project, thread_ids),
+            Change::UpdateThread { id, tags } => {
+                self.must_exist(caller, Target { entity: Entity::Thread, id: *id })?;
+                return tags.as_ref().map_or(Ok(()), |tags| self.tag_threads(caller, &[*id], tags));
+            }
+            Change::UpdateThreads { ids, tags } => {
+                return tags.as_ref().map_or(Ok(()), |tags| self.tag_threads(caller, ids, tags));
+            }
+            Change::DeleteThreads { project, thread_ids } => self.delete_threads(caller, project, thread_ids),
+            Change::ScoreThreads(scores) => return self.score_threads(caller, scores),
+            Change::DeleteThreadScores { project, thread_id, names, author, queue_id } => {
+                let Some(project) = self.projects.find(&caller.workspace, project) else { return Ok(()) };
+                self.effects.push(Effect::DeleteThreadScores {
+                    workspace: Arc::clone(&caller.workspace),
+                    thread: (project, thread_id.clone()),
+                    names: names.clone(),
+                    author: author.clone(),
+                    queue_id: *queue_id,
+                });
             }
             Change::Score(score) => {
                 self.must_exist(caller, score.target)?;
@@ -331,7 +399,7 @@ impl Commit {
         let exists = match target.entity {
             Entity::Span => self.spans.get(&key).is_some_and(|slot| slot.row.is_some()),
             Entity::Trace => self.traces.get(&key).is_some_and(|slot| slot.row.is_some()),
-            Entity::Thread => false,
+            Entity::Thread => self.has_thread(&key),
         };
         if exists { Ok(()) } else { Err(Refusal::NotFound(target)) }
     }
@@ -352,7 +420,7 @@ impl Commit {
     /// The store deletes the spans that it has of the trace; those that this commit touches are seen to here.
     fn delete_trace(&mut self, trace: Key) {
         if let Some(slot) = self.traces.get_mut(&trace) {
-            *slot = Slot { before: slot.before, ..Slot::ABSENT };
+            *slot = Slot { before: slot.before.take(), ..Slot::ABSENT };
         }
         let mut gone = Vec::new();
         for (span, slot) in self.spans.iter_mut().filter(|(span, _)| span.0 == trace.0) {
@@ -428,6 +496,15 @@ impl Commit {
         spans.for_each(|row| settle(&mut row.fields.project));
         let traces = self.traces.values_mut().filter_map(|slot| slot.row.as_mut());
         traces.for_each(|row| settle(&mut row.fields.project));
+        self.threads.settle(&real);
+        for effect in &mut self.effects {
+            if let Effect::DeleteThread { thread, .. }
+            | Effect::ScoreThread { thread, .. }
+            | Effect::DeleteThreadScores { thread, .. } = effect
+            {
+                thread.0 = real.get(&thread.0).copied().unwrap_or(thread.0);
+            }
+        }
     }
 
     /// What is to be carried out before the rows are written, in order.
@@ -452,6 +529,7 @@ impl Commit {
             }
         }
         for (id, Slot { key, before, row }) in self.traces {
+            let before = before.map(|place| place.project);
             let after = row.as_ref().and_then(|row| row.fields.project);
             if before != after {
                 for (project, change) in [(before, -1), (after, 1)] {
@@ -463,54 +541,30 @@ impl Commit {
             if let Some(project) = after {
                 let last = &mut outcome.trace_counts.entry(project).or_default().1;
                 *last = (*last).max(row.last_updated_at);
-                if let Some(thread_id) = &row.fields.thread_id {
-                    touch_thread(&mut outcome.threads, (project, thread_id.clone()), id.1, &row, key.is_none());
-                }
             }
             outcome.traces.push(Changed { id, key, row });
         }
+        outcome.threads = self.threads.into_touched();
         outcome.spans.sort_unstable_by(|left, right| left.id.cmp(&right.id));
         outcome.traces.sort_unstable_by(|left, right| left.id.cmp(&right.id));
         outcome
     }
 }
 
-fn touch_thread(
-    threads: &mut BTreeMap<(i64, String), ThreadTouched>,
-    thread: (i64, String),
-    trace: Id,
-    row: &Row<TraceFields>,
-    new: bool,
-) {
-    let touched = |row: &Row<TraceFields>| ThreadTouched {
-        first_trace: trace,
-        revived: new,
-        last_updated_at: row.last_updated_at,
-        user: Arc::clone(&row.last_updated_by),
-        source: row.fields.source.map_or(0, crate::model::Source::code),
-        environment: row.fields.environment.clone(),
-    };
-    match threads.entry(thread) {
-        std::collections::btree_map::Entry::Vacant(entry) => {
-            entry.insert(touched(row));
-        }
-        std::collections::btree_map::Entry::Occupied(mut entry) => {
-            let known = entry.get_mut();
-            let merged = ThreadTouched {
-                revived: known.revived || new,
-                last_updated_at: known.last_updated_at.max(row.last_updated_at),
-                ..touched(row)
-            };
-            if trace < known.first_trace {
-                *known = merged;
-            } else {
-                (known.revived, known.last_updated_at) = (merged.revived, merged.last_updated_at);
-            }
+impl Projects {
+    /// The one of what names none.
+    fn default_one() -> ProjectRef {
+        ProjectRef::Name(DEFAULT_PROJECT.to_owned())
+    }
+
+    /// The project's key, if it exists.
+    fn find(&self, workspace: &Arc<str>, project: &ProjectRef) -> Option<i64> {
+        match project {
+            ProjectRef::Id(id) => self.by_id.get(&(Arc::clone(workspace), *id)).copied(),
+            ProjectRef::Name(name) => self.by_name.get(&(Arc::clone(workspace), folded(name))).copied(),
         }
     }
-}
 
-impl Projects {
     /// The project's key; a negative one stands for a project that is still to be made.
     fn key(&mut self, caller: &Caller, project: &ProjectRef) -> Option<i64> {
         let workspace = Arc::clone(&caller.workspace);
@@ -532,13 +586,9 @@ impl Projects {
 
     /// The project's key, if it exists; refused where it must and does not.
     fn known(&self, caller: &Caller, project: &ProjectRef) -> Result<Option<i64>, Refusal> {
-        let workspace = Arc::clone(&caller.workspace);
-        match project {
-            ProjectRef::Name(name) => Ok(self.by_name.get(&(workspace, folded(name))).copied()),
-            ProjectRef::Id(id) => match self.by_id.get(&(workspace, *id)) {
-                None => Err(Refusal::ProjectNotFound),
-                found => Ok(found.copied()),
-            },
+        match (project, self.find(&caller.workspace, project)) {
+            (ProjectRef::Id(_), None) => Err(Refusal::ProjectNotFound),
+            (_, found) => Ok(found),
         }
     }
 }
@@ -578,7 +628,7 @@ fn write<F: Traced, B>(rows: &mut Rows<F, B>, projects: &mut Projects, caller: &
         }
         // Only what has no project yet needs the default one.
         None if old.is_none() => {
-            *record.fields.project() = projects.key(caller, &ProjectRef::Name(DEFAULT_PROJECT.to_owned()));
+            *record.fields.project() = projects.key(caller, &Projects::default_one());
         }
         None => {}
     }
@@ -617,9 +667,13 @@ fn check_tags<F: Traced>(row: &Row<F>, update: &Record<F>, now: i64, user: &Arc<
     }
     let mut before = row.clone();
     let mut edited = merge(Some(row.clone()), update.clone(), now, user);
-    // It may have been created with more; it must not get more still.
-    let before = before.fields.tags().as_ref().map_or(0, Vec::len);
-    if edited.fields.tags().as_ref().is_some_and(|tags| tags.len() > UpdateTags::COUNT_MAX.max(before)) {
+    let tags = |tags: &mut Option<Vec<String>>| tags.take().unwrap_or_default();
+    check_count(&tags(before.fields.tags()), &tags(edited.fields.tags()))
+}
+
+/// Refuses tags that are too many. There may have been more before; there must not be more still.
+fn check_count(before: &[String], after: &[String]) -> Result<(), Refusal> {
+    if after.len() > UpdateTags::COUNT_MAX.max(before.len()) {
         return Err(Refusal::TooManyTags { max: UpdateTags::COUNT_MAX });
     }
     Ok(())

@@ -177,7 +177,7 @@ pub(super) fn id(cells: &impl Cells, at: usize, column: &'static str) -> Result<
     Ok(Some(Id(uuid::Uuid::from_bytes(bytes))))
 }
 
-fn raw(cells: &impl Cells, at: usize, column: &'static str) -> Result<Option<Payload>, StoreError> {
+pub(super) fn raw(cells: &impl Cells, at: usize, column: &'static str) -> Result<Option<Payload>, StoreError> {
     let Some(text) = cells.text(at)? else { return Ok(None) };
     RawValue::from_string(text).map(Some).map_err(|_| corrupt(column))
 }

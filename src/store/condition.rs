@@ -53,11 +53,41 @@ fn sorts_by(table: &Table, order: Option<&Order>, alias: &str) -> bool {
     }
 }
 
+/// Where a query begins: with what threads are chosen from, if it is about threads.
+pub(super) fn begin(query: &Query) -> Sql {
+    let mut sql = Sql::default();
+    if query.of == Kind::Threads {
+        threads(query, &mut sql);
+    }
+    sql
+}
+
+/// `WITH` the traces that count as `members` of threads, and the threads that have any as `conversations`. Both are views:
+/// what a query does not ask for is not worked out.
+fn threads(query: &Query, sql: &mut Sql) {
+    sql.push("WITH members AS NOT MATERIALIZED (SELECT t.* FROM traces t WHERE t.thread_id IS NOT NULL");
+    for (bound, comparison) in [(query.id_min, ">="), (query.id_max, "<=")] {
+        if let Some(id) = bound {
+            let place = sql.bind(id_value(id));
+            sql.push(&format!(" AND t.id {comparison} {place}"));
+        }
+    }
+    let since = sql.bind(Value::Integer(query.active_since));
+    sql.push(&format!(
+        "), conversations AS NOT MATERIALIZED (SELECT h.*, \
+         (SELECT j.workspace FROM projects j WHERE j.key = h.project) AS workspace, \
+         CASE WHEN h.closed OR h.last_updated_at < {since} THEN 'inactive' ELSE 'active' END AS status \
+         FROM threads h WHERE EXISTS \
+         (SELECT 1 FROM members m WHERE m.project = h.project AND m.thread_id = h.thread_id)) "
+    ));
+}
+
 /// ` FROM …`, and the condition that picks what a query means: `s` is the row, `p` its payloads and `u` what the spans
 /// of a trace amount to, where they are asked about; `sums` says that the latter is.
 pub(super) fn filtered(query: &Query, order: Option<&Order>, sums: bool, sql: &mut Sql) {
     let table = query.of.table();
-    if sorts_by(table, order, "p.") || query.search.is_some() || query.filters.iter().any(Filter::needs_payloads) {
+    let searches = query.search.is_some() && query.of != Kind::Threads;
+    if sorts_by(table, order, "p.") || searches || query.filters.iter().any(Filter::needs_payloads) {
         sql.push(&format!(" LEFT JOIN {} p ON p.{} = s.key", table.payloads, table.owner));
     }
     if sums || sorts_by(table, order, "u.") || query.filters.iter().any(Filter::needs_sums) {
@@ -79,6 +109,10 @@ pub(super) fn filtered(query: &Query, order: Option<&Order>, sums: bool, sql: &m
             sql.push(&format!(" AND s.id {comparison} {place}"));
         }
     }
+    if let Some(thread_id) = &query.thread_id {
+        let place = sql.bind_text(thread_id);
+        sql.push(&format!(" AND s.thread_id = {place}"));
+    }
     if query.of == Kind::Spans {
         sql.push(NOT_PURGED);
     }
@@ -91,11 +125,7 @@ pub(super) fn filtered(query: &Query, order: Option<&Order>, sums: bool, sql: &m
     }
     if let Some(pattern) = &query.search {
         let place = sql.bind_text(pattern);
-        let any: Vec<String> = table.searched.iter().map(|text| format!("has_text({text}, {place})")).collect();
-        sql.push(&format!(
-            " AND ({} OR EXISTS (SELECT 1 FROM json_each(ifnull(s.tags, '[]')) t WHERE has_text(t.value, {place})))",
-            any.join(" OR ")
-        ));
+        sql.push(" AND ").push(&(table.search)(&place));
     }
 }
 

@@ -1,18 +1,20 @@
 //! What readers ask for.
 
-use crate::filter::{Field, Filter, SPAN_FIELDS, TRACE_FIELDS};
+use crate::filter::{Field, Filter, SPAN_FIELDS, THREAD_FIELDS, TRACE_FIELDS};
 use crate::model::{Id, SpanType};
 
-/// What is asked for: spans or traces.
+/// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Spans.
     Spans,
     /// Traces.
     Traces,
+    /// Threads: what has traces, worked out of them.
+    Threads,
 }
 
-/// Which spans or traces are meant. All conditions hold together.
+/// Which of them are meant. All conditions hold together.
 #[derive(Debug, Clone)]
 pub struct Query {
     /// What is asked for.
@@ -27,14 +29,18 @@ pub struct Query {
     pub filters: Vec<Filter>,
     /// Only those with this pattern in some text of theirs.
     pub search: Option<String>,
-    /// Only ids from this one on.
+    /// Only ids from this one on; of threads, only such traces count.
     pub id_min: Option<Id>,
-    /// Only ids up to this one.
+    /// Only ids up to this one; of threads, only such traces count.
     pub id_max: Option<Id>,
     /// Only ids below this one: where a stream goes on.
     pub id_below: Option<Id>,
+    /// Only the thread that traces call so.
+    pub thread_id: Option<String>,
     /// None at all: something is asked for that nothing has.
     pub nothing: bool,
+    /// Threads of which nothing was heard since are inactive; nanoseconds since 1970.
+    pub active_since: i64,
 }
 
 impl Query {
@@ -51,7 +57,9 @@ impl Query {
             id_min: None,
             id_max: None,
             id_below: None,
+            thread_id: None,
             nothing: false,
+            active_since: i64::MIN,
         }
     }
 }
@@ -63,6 +71,7 @@ impl Kind {
         match self {
             Self::Spans => &SPAN_FIELDS,
             Self::Traces => &TRACE_FIELDS,
+            Self::Threads => &THREAD_FIELDS,
         }
     }
 
@@ -72,6 +81,7 @@ impl Kind {
         match self {
             Self::Spans => &SORTABLE_SPANS,
             Self::Traces => &SORTABLE_TRACES,
+            Self::Threads => &SORTABLE_THREADS,
         }
     }
 }
@@ -80,6 +90,7 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
     /// Spans: newest trace first; in it, children before root spans; then newest id first. Traces: newest id first.
+    /// Threads: the last that changed first.
     Default,
     /// Newest id first.
     ById,
@@ -153,6 +164,23 @@ const SORTABLE_TRACES: [&str; 20] = [
     "environment",
 ];
 
+const SORTABLE_THREADS: [&str; 14] = [
+    "id",
+    "start_time",
+    "end_time",
+    "duration",
+    "number_of_messages",
+    "last_updated_at",
+    "created_by",
+    "created_at",
+    "usage.*",
+    "total_estimated_cost",
+    "feedback_scores.*",
+    "status",
+    "tags",
+    "environment",
+];
+
 impl SortField {
     /// The field named so, if it can be sorted by.
     #[must_use]
@@ -168,7 +196,7 @@ impl SortField {
     }
 }
 
-/// Sums over spans or traces.
+/// Sums over spans, traces or threads.
 #[derive(Debug, Default, Clone)]
 pub struct Stats {
     /// How many there are.

@@ -30,7 +30,7 @@ use super::{Kind, NotCommitted, Order, Query, Refusal, Stats, Store, StoreError,
 use crate::clock::Clock;
 use crate::cost::Prices;
 use crate::model::{CommentPublic, Id, Source, SpanType};
-use crate::record::{Parts, ProjectRef, StoredSpan, StoredTrace, Target};
+use crate::record::{Parts, ProjectRef, StoredSpan, StoredThread, StoredTrace, Target};
 use errors::from_rusqlite;
 use lock::Lock;
 use readers::Readers;
@@ -183,6 +183,26 @@ impl Store for SqliteStore {
         bytes_max: usize,
     ) -> Result<(Vec<StoredTrace>, usize), StoreError> {
         self.readers.read(move |connection| read::traces(connection, &keys[from..], parts, bytes_max)).await
+    }
+
+    async fn threads(
+        &self,
+        query: Query,
+        keys: Arc<[i64]>,
+        from: usize,
+        bytes_max: usize,
+    ) -> Result<(Vec<StoredThread>, usize), StoreError> {
+        self.readers.read(move |connection| read::threads(connection, &query, &keys[from..], bytes_max)).await
+    }
+
+    async fn thread_id(&self, project: i64, text: &str) -> Result<Option<Id>, StoreError> {
+        let text = text.to_owned();
+        self.readers.read(move |connection| read::thread_id(connection, project, &text)).await
+    }
+
+    async fn thread_score_names(&self, workspace: &str, project: Option<Id>) -> Result<Vec<String>, StoreError> {
+        let workspace = workspace.to_owned();
+        self.readers.read(move |connection| read::thread_score_names(connection, &workspace, project)).await
     }
 
     async fn stats(&self, query: Query) -> Result<Stats, StoreError> {

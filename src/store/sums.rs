@@ -10,6 +10,9 @@ use crate::record::{Row, SpanFields};
 /// Types of spans, and none: as many counters.
 pub(super) const TYPES: usize = 5;
 
+/// No cost has more.
+pub(super) const COST_FRACTION_DIGITS: i64 = 400;
+
 /// What one span adds to its trace and its project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Share {

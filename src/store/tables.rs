@@ -1,7 +1,7 @@
 //! Where what is asked for stands, and what of it can be searched and sorted by.
 
 use super::query::Kind;
-use crate::filter::{SPAN_SCORES_SQL, TRACE_SCORES_SQL};
+use crate::filter::{SPAN_SCORES_SQL, TRACE_SCORES_SQL, thread_sql};
 
 /// The tables of one kind of thing. In SQL, `s` is its row, `p` its payloads, `u` what the spans of a trace amount to,
 /// `f` a score.
@@ -14,8 +14,8 @@ pub(super) struct Table {
     pub scores: &'static str,
     /// The token counts.
     pub usage: &'static str,
-    /// Texts that a search looks into.
-    pub searched: &'static [&'static str],
+    /// The condition that a search of a pattern sets, which is bound at this place.
+    pub search: fn(&str) -> String,
     /// The order of equal ones.
     pub order: &'static str,
     /// What a field is sorted by.
@@ -28,18 +28,23 @@ static SPANS: Table = Table {
     owner: "span",
     scores: SPAN_SCORES_SQL,
     usage: "s.usage",
-    searched: &[
-        "uuid_text(s.id)",
-        "uuid_text(s.trace_id)",
-        "s.name",
-        "s.model",
-        "s.provider",
-        "CASE s.type WHEN 1 THEN 'general' WHEN 2 THEN 'tool' WHEN 3 THEN 'llm' WHEN 4 THEN 'guardrail' \
+    search: |pattern| {
+        found(
+            &[
+                "uuid_text(s.id)",
+                "uuid_text(s.trace_id)",
+                "s.name",
+                "s.model",
+                "s.provider",
+                "CASE s.type WHEN 1 THEN 'general' WHEN 2 THEN 'tool' WHEN 3 THEN 'llm' WHEN 4 THEN 'guardrail' \
          ELSE 'unknown' END",
-        "plain_json(p.input)",
-        "plain_json(p.output)",
-        "plain_json(p.metadata)",
-    ],
+                "plain_json(p.input)",
+                "plain_json(p.output)",
+                "plain_json(p.metadata)",
+            ],
+            pattern,
+        )
+    },
     order: "s.trace_id DESC, s.parent_span_id DESC, s.id DESC",
     sort: |name| match name {
         "type" => "s.type",
@@ -58,15 +63,20 @@ static TRACES: Table = Table {
     owner: "trace",
     scores: TRACE_SCORES_SQL,
     usage: "u.usage",
-    searched: &[
-        "uuid_text(s.id)",
-        "s.name",
-        "s.thread_id",
-        "s.error_info",
-        "plain_json(p.input)",
-        "plain_json(p.output)",
-        "plain_json(p.metadata)",
-    ],
+    search: |pattern| {
+        found(
+            &[
+                "uuid_text(s.id)",
+                "s.name",
+                "s.thread_id",
+                "s.error_info",
+                "plain_json(p.input)",
+                "plain_json(p.output)",
+                "plain_json(p.metadata)",
+            ],
+            pattern,
+        )
+    },
     order: "s.id DESC",
     sort: |name| match name {
         "thread_id" => "ifnull(s.thread_id, '')",
@@ -78,16 +88,53 @@ static TRACES: Table = Table {
     },
 };
 
+static THREADS: Table = Table {
+    rows: "conversations",
+    payloads: "trace_payloads",
+    owner: "trace",
+    scores: thread_sql::SCORES,
+    usage: thread_sql::USAGE,
+    search: |pattern| {
+        format!(
+            "(has_text(s.thread_id, {pattern}) OR EXISTS (SELECT 1 FROM members m \
+             LEFT JOIN trace_payloads q ON q.trace = m.key WHERE m.project = s.project AND m.thread_id = s.thread_id \
+             AND (has_text(uuid_text(m.id), {pattern}) OR has_text(plain_json(q.input), {pattern}) \
+             OR has_text(plain_json(q.output), {pattern}))))"
+        )
+    },
+    order: thread_sql::ORDER,
+    sort: |name| match name {
+        "id" => "s.thread_id",
+        "start_time" => thread_sql::START,
+        "end_time" => thread_sql::END,
+        "duration" => thread_sql::DURATION,
+        "number_of_messages" => thread_sql::MESSAGES,
+        "total_estimated_cost" => thread_sql::COST,
+        "status" => "s.status",
+        name => either(name),
+    },
+};
+
 impl Kind {
     pub(super) fn table(self) -> &'static Table {
         match self {
             Self::Spans => &SPANS,
             Self::Traces => &TRACES,
+            Self::Threads => &THREADS,
         }
     }
 }
 
-/// What spans and traces are sorted by alike.
+/// Whether a pattern is in one of these texts of `s`, or in one of its tags.
+fn found(texts: &[&str], pattern: &str) -> String {
+    let any: Vec<String> = texts.iter().map(|text| format!("has_text({text}, {pattern})")).collect();
+    format!(
+        "({} OR EXISTS (SELECT 1 FROM json_each(ifnull(s.tags, '[]')) t WHERE has_text(t.value, {pattern})))",
+        any.join(" OR ")
+    )
+}
+
+/// What all are sorted by alike.
 fn either(name: &str) -> &'static str {
     match name {
         "id" => "s.id",

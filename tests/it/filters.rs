@@ -1,6 +1,6 @@
 //! Filters, sorting and searching, held against a plain evaluation in memory.
 
-mod evaluator;
+pub(crate) mod evaluator;
 mod spans;
 
 use std::collections::BTreeSet;

@@ -21,6 +21,7 @@ mod pressure;
 mod purge;
 mod replay;
 mod scores;
+mod threads;
 mod tidy;
 mod transport;
 mod update;

@@ -1,12 +1,15 @@
 //! Changes beside the rows, carried out.
 
-use rusqlite::{Transaction, params};
+use std::sync::Arc;
+
+use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::purge;
 use super::workspaces::Workspaces;
 use crate::model::Id;
-use crate::record::Entity;
-use crate::store::apply::Effect;
+use crate::record::{Entity, Score, Target};
+use crate::store::Caller;
+use crate::store::apply::{Effect, ThreadKey};
 
 /// Empty: a score that was given outside of any annotation queue.
 fn queue_bytes(queue_id: Option<&Id>) -> &[u8] {
@@ -32,39 +35,34 @@ pub(super) fn carry_out(
             let Some(workspace) = workspaces.find(transaction, &trace.0)? else { return Ok(()) };
             delete_trace(transaction, workspace, trace.1, at_once)?;
         }
-        Effect::PutScore { caller, score } => {
-            let workspace = workspaces.make(transaction, &caller.workspace)?;
-            let sql = "INSERT OR REPLACE INTO scores (workspace, entity, entity_id, name, author, queue_id, value, \
-                       category_name, reason, source, created_at, created_by, last_updated_at, last_updated_by) \
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?11, ?12)";
-            transaction.prepare_cached(sql)?.execute(params![
-                workspace,
-                score.target.entity.code(),
-                score.target.id.0.as_bytes(),
-                score.name,
-                score.author,
-                queue_bytes(score.queue_id.as_ref()),
-                score.value.as_str(),
-                score.category_name,
-                score.reason,
-                score.source.code(),
-                now,
-                caller.user,
-            ])?;
+        Effect::TagThread { id, tags } => {
+            let tags = (!tags.is_empty()).then(|| serde_json::to_string(&tags).unwrap_or_default());
+            let sql = "UPDATE threads SET tags = ?2 WHERE id = ?1";
+            transaction.prepare_cached(sql)?.execute(params![id.0.as_bytes(), tags])?;
         }
-        Effect::DeleteScores { workspace, target, name, author, queue_id } => {
+        Effect::DeleteThread { workspace, thread } => {
             let Some(workspace) = workspaces.find(transaction, &workspace)? else { return Ok(()) };
-            let sql = "DELETE FROM scores WHERE workspace = ?1 AND entity = ?2 AND entity_id = ?3 AND name = ?4 \
-                       AND queue_id = ?5 AND (?6 IS NULL OR author = ?6)";
-            let (entity, queue) = (target.entity.code(), queue_bytes(queue_id.as_ref()));
-            transaction.prepare_cached(sql)?.execute(params![
-                workspace,
-                entity,
-                target.id.0.as_bytes(),
-                name,
-                queue,
-                author
-            ])?;
+            let Some(id) = thread_id(transaction, &thread)? else { return Ok(()) };
+            delete_said_of(transaction, workspace, Entity::Thread, id)?;
+            transaction.prepare_cached("DELETE FROM threads WHERE id = ?1")?.execute([id.0.as_bytes()])?;
+        }
+        Effect::ScoreThread { caller, thread, mut score } => {
+            match thread_id(transaction, &thread)? {
+                Some(id) => score.target.id = id,
+                None => make_thread(transaction, &thread, score.target.id, &caller.user, now)?,
+            }
+            put_score(transaction, workspaces, &caller, &score, now)?;
+        }
+        Effect::DeleteThreadScores { workspace, thread, names, author, queue_id } => {
+            let Some(id) = thread_id(transaction, &thread)? else { return Ok(()) };
+            let target = Target { entity: Entity::Thread, id };
+            for name in names {
+                delete_scores(transaction, workspaces, &workspace, target, &name, author.as_deref(), queue_id)?;
+            }
+        }
+        Effect::PutScore { caller, score } => put_score(transaction, workspaces, &caller, &score, now)?,
+        Effect::DeleteScores { workspace, target, name, author, queue_id } => {
+            delete_scores(transaction, workspaces, &workspace, target, &name, author.as_deref(), queue_id)?;
         }
         Effect::AddComment { caller, target, id, text, queue_id } => {
             let workspace = workspaces.make(transaction, &caller.workspace)?;
@@ -93,6 +91,73 @@ pub(super) fn carry_out(
             transaction.prepare_cached(sql)?.execute(params![workspace, comment.1.0.as_bytes()])?;
         }
     }
+    Ok(())
+}
+
+fn put_score(
+    transaction: &Transaction<'_>,
+    workspaces: &mut Workspaces,
+    caller: &Caller,
+    score: &Score,
+    now: i64,
+) -> rusqlite::Result<()> {
+    let workspace = workspaces.make(transaction, &caller.workspace)?;
+    let sql = "INSERT OR REPLACE INTO scores (workspace, entity, entity_id, name, author, queue_id, value, \
+               category_name, reason, source, created_at, created_by, last_updated_at, last_updated_by) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?11, ?12)";
+    transaction.prepare_cached(sql)?.execute(params![
+        workspace,
+        score.target.entity.code(),
+        score.target.id.0.as_bytes(),
+        score.name,
+        score.author,
+        queue_bytes(score.queue_id.as_ref()),
+        score.value.as_str(),
+        score.category_name,
+        score.reason,
+        score.source.code(),
+        now,
+        caller.user,
+    ])?;
+    Ok(())
+}
+
+fn delete_scores(
+    transaction: &Transaction<'_>,
+    workspaces: &mut Workspaces,
+    workspace: &Arc<str>,
+    target: Target,
+    name: &str,
+    author: Option<&str>,
+    queue_id: Option<Id>,
+) -> rusqlite::Result<()> {
+    let Some(workspace) = workspaces.find(transaction, workspace)? else { return Ok(()) };
+    let sql = "DELETE FROM scores WHERE workspace = ?1 AND entity = ?2 AND entity_id = ?3 AND name = ?4 \
+               AND queue_id = ?5 AND (?6 IS NULL OR author = ?6)";
+    let (entity, queue) = (target.entity.code(), queue_bytes(queue_id.as_ref()));
+    let params = params![workspace, entity, target.id.0.as_bytes(), name, queue, author];
+    transaction.prepare_cached(sql)?.execute(params)?;
+    Ok(())
+}
+
+/// The own id of a thread, if it is there.
+fn thread_id(transaction: &Transaction<'_>, (project, thread_id): &ThreadKey) -> rusqlite::Result<Option<Id>> {
+    let mut find = transaction.prepare_cached("SELECT id FROM threads WHERE project = ?1 AND thread_id = ?2")?;
+    let id = |row: &rusqlite::Row<'_>| Ok(Id(uuid::Uuid::from_bytes(row.get(0)?)));
+    find.query_row(params![project, thread_id], id).optional()
+}
+
+/// Makes a thread before its first trace, which is then the first that is heard of it.
+fn make_thread(
+    transaction: &Transaction<'_>,
+    (project, thread_id): &ThreadKey,
+    id: Id,
+    user: &str,
+    now: i64,
+) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO threads (project, thread_id, id, created_at, created_by, last_updated_at, last_updated_by) \
+               VALUES (?1, ?2, ?3, ?4, ?5, 0, ?5)";
+    transaction.prepare_cached(sql)?.execute(params![project, thread_id, id.0.as_bytes(), now, user])?;
     Ok(())
 }
 

@@ -1,15 +1,17 @@
 //! What a commit needs to know before it decides.
 
-use rusqlite::{OptionalExtension as _, Transaction, params};
+use std::sync::Arc;
+
+use rusqlite::{OptionalExtension as _, ToSql, Transaction, params};
 
 use super::errors::from_rusqlite;
 use super::purge;
 use super::workspaces::Workspaces;
 use crate::model::Id;
 use crate::record::{Row, Target};
-use crate::store::apply::{Commit, Key, Wanted};
+use crate::store::apply::{Commit, Key, Wanted, WantedThread};
 use crate::store::cells::{
-    PAYLOAD_COLUMNS, SPAN_COLUMNS, TRACE_COLUMNS, TRACE_PAYLOAD_COLUMNS, entity, read_span, read_trace,
+    PAYLOAD_COLUMNS, SPAN_COLUMNS, TRACE_COLUMNS, TRACE_PAYLOAD_COLUMNS, entity, json, read_span, read_trace,
 };
 use crate::store::{StoreError, Submission};
 
@@ -21,6 +23,7 @@ pub(super) fn load(
     let wanted = Wanted::by(submissions);
     let mut commit = Commit::default();
     projects(transaction, &wanted, workspaces, &mut commit).map_err(from_rusqlite)?;
+    let of_threads = threads(transaction, &wanted, workspaces, &mut commit)?;
     purge::make_way(transaction, workspaces, &wanted.spans).map_err(from_rusqlite)?;
     let sql = format!(
         "SELECT s.key, {SPAN_COLUMNS}, {PAYLOAD_COLUMNS} FROM spans s LEFT JOIN span_payloads p ON p.span = s.key \
@@ -44,9 +47,18 @@ pub(super) fn load(
         &wanted.traces,
         workspaces,
         |row| read_trace(row, 1),
-        |id, stored| {
-            commit.know_trace(id, stored);
-        },
+        |id, stored| commit.know_trace(id, stored),
+    )?;
+    // What goes with its thread is not written to: its payloads are not needed.
+    let sql =
+        format!("SELECT s.key, {TRACE_COLUMNS}, NULL, NULL, NULL FROM traces s WHERE s.workspace = ?1 AND s.id = ?2");
+    rows(
+        transaction,
+        &sql,
+        &of_threads,
+        workspaces,
+        |row| read_trace(row, 1),
+        |id, stored| commit.know_trace(id, stored),
     )?;
     comments(transaction, wanted, workspaces, &mut commit).map_err(from_rusqlite)?;
     Ok(commit)
@@ -74,6 +86,56 @@ fn projects(
         }
     }
     Ok(())
+}
+
+/// Looks up threads. Returns the traces of those that are to go, without those that are loaded anyway.
+fn threads(
+    transaction: &Transaction<'_>,
+    wanted: &Wanted,
+    workspaces: &mut Workspaces,
+    commit: &mut Commit,
+) -> Result<Vec<Key>, StoreError> {
+    const COLUMNS: &str = "h.id, h.project, h.thread_id, h.tags";
+    let know = |commit: &mut Commit, workspace: &Arc<str>, sql: &str, params: &[&dyn ToSql]| {
+        let mut find = transaction.prepare_cached(sql).map_err(from_rusqlite)?;
+        let mut rows = find.query(params).map_err(from_rusqlite)?;
+        while let Some(row) = rows.next().map_err(from_rusqlite)? {
+            let id = Id(uuid::Uuid::from_bytes(row.get(0).map_err(from_rusqlite)?));
+            let thread = (row.get(1).map_err(from_rusqlite)?, row.get(2).map_err(from_rusqlite)?);
+            commit.know_thread((Arc::clone(workspace), id), thread, json(row, 3, "tags")?.unwrap_or_default());
+        }
+        Ok::<_, StoreError>(())
+    };
+    let by_id = format!(
+        "SELECT {COLUMNS} FROM threads h JOIN projects j ON j.key = h.project WHERE h.id = ?1 AND j.workspace = ?2"
+    );
+    for (workspace, id) in &wanted.thread_ids {
+        let Some(key) = workspaces.find(transaction, workspace).map_err(from_rusqlite)? else { continue };
+        know(commit, workspace, &by_id, &[&id.0.as_bytes(), &key])?;
+    }
+    let by_name = format!("SELECT {COLUMNS} FROM threads h WHERE h.project = ?1 AND h.thread_id = ?2");
+    let mut traces = Vec::new();
+    for WantedThread { workspace, project, thread_id, whole } in &wanted.threads {
+        let Some(project) = commit.project(workspace, project) else { continue };
+        if *whole {
+            know(commit, workspace, &by_name, &[&project, thread_id])?;
+            let sql = "SELECT id FROM traces WHERE project = ?1 AND thread_id = ?2";
+            let mut find = transaction.prepare_cached(sql).map_err(from_rusqlite)?;
+            let ids = find.query_map(params![project, thread_id], |row| Ok(Id(uuid::Uuid::from_bytes(row.get(0)?))));
+            for id in ids.map_err(from_rusqlite)? {
+                traces.push((Arc::clone(workspace), id.map_err(from_rusqlite)?));
+            }
+        } else {
+            let sql = "SELECT count(*) FROM traces WHERE project = ?1 AND thread_id = ?2";
+            let mut count = transaction.prepare_cached(sql).map_err(from_rusqlite)?;
+            let number = count.query_row(params![project, thread_id], |row| row.get(0)).map_err(from_rusqlite)?;
+            commit.know_traces((project, thread_id.clone()), number);
+        }
+    }
+    traces.sort_unstable();
+    traces.dedup();
+    traces.retain(|trace| wanted.traces.binary_search(trace).is_err());
+    Ok(traces)
 }
 
 /// Loads rows one by one; `know` is told of each, and of each that is not there.

@@ -1,11 +1,14 @@
 //! Reading.
 
+mod threads;
+
 use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension as _, Params, ToSql, params, params_from_iter};
 
 use super::errors::from_rusqlite;
 use super::stats;
+use crate::filter::thread_sql;
 use crate::model::{CommentPublic, Id, NotEmpty, ScoreSource, Source, SpanType, Timestamp};
 use crate::record::{Entity, Parts, ProjectRef, Score, SpanScore, StoredScore, StoredSpan, StoredTrace, Target};
 use crate::store::apply::folded;
@@ -13,8 +16,10 @@ use crate::store::cells::{
     COLUMNS_COUNT, Cells, PAYLOAD_COLUMNS, SPAN_COLUMNS, SUMS_COLUMNS, SUMS_COLUMNS_COUNT, TRACE_COLUMNS,
     TRACE_COLUMNS_COUNT, TRACE_PAYLOAD_COLUMNS, corrupt, id as id_at, read_span, read_sums, read_trace,
 };
-use crate::store::condition::{NOT_PURGED, SUMS_JOIN, Sql, Value, filtered, id_value, order_by};
+use crate::store::condition::{NOT_PURGED, SUMS_JOIN, Sql, Value, begin, filtered, id_value, order_by};
 use crate::store::{Kind, Order, Query, StoreError};
+
+pub(super) use threads::{thread_id, thread_score_names, threads};
 
 impl Cells for rusqlite::Row<'_> {
     fn integer(&self, at: usize) -> Result<Option<i64>, StoreError> {
@@ -125,7 +130,7 @@ pub(super) fn find(
     limit: u64,
     offset: u64,
 ) -> Result<Vec<i64>, StoreError> {
-    let mut sql = Sql::default();
+    let mut sql = begin(query);
     sql.push(&format!("SELECT s.key FROM {} s", query.of.table().rows));
     filtered(query, Some(order), false, &mut sql);
     order_by(query.of, order, &mut sql);
@@ -142,7 +147,7 @@ pub(super) fn count(connection: &Connection, query: &Query) -> Result<u64, Store
         && query.id_max.is_none()
         && query.id_below.is_none()
         && !query.nothing;
-    let mut sql = Sql::default();
+    let mut sql = begin(query);
     match (query.of, query.trace_id, query.span_type) {
         // Counted when they were written.
         (Kind::Traces, ..) if unfiltered => {
@@ -180,15 +185,16 @@ pub(super) fn count(connection: &Connection, query: &Query) -> Result<u64, Store
 /// Rows read in one go at most: their scores and comments are looked up together.
 const ROWS_AT_ONCE: usize = 200;
 
-/// Reads rows one by one, until those read hold `bytes_max`; says how many of the keys were looked at.
+/// Reads rows one by one, until those read hold `bytes_max`; says how many of the keys were looked at. A key is the
+/// parameter that follows those of `sql`.
 fn one_by_one<T>(
     connection: &Connection,
-    sql: &str,
+    sql: &Sql,
     keys: &[i64],
     bytes_max: usize,
     read: impl Fn(&rusqlite::Row<'_>) -> Result<(T, usize), StoreError>,
 ) -> Result<(Vec<T>, usize), StoreError> {
-    let mut statement = connection.prepare_cached(sql).map_err(from_rusqlite)?;
+    let mut statement = connection.prepare_cached(&sql.text).map_err(from_rusqlite)?;
     let mut found = Vec::with_capacity(keys.len().min(ROWS_AT_ONCE));
     let (mut looked_at, mut bytes) = (0, 0);
     for key in keys.iter().take(ROWS_AT_ONCE) {
@@ -196,7 +202,8 @@ fn one_by_one<T>(
             break;
         }
         looked_at += 1;
-        let mut cursor = statement.query([key]).map_err(from_rusqlite)?;
+        let params = sql.values.iter().cloned().chain([Value::Integer(*key)]);
+        let mut cursor = statement.query(params_from_iter(params)).map_err(from_rusqlite)?;
         if let Some(row) = cursor.next().map_err(from_rusqlite)? {
             let (row, more) = read(row)?;
             bytes += more;
@@ -225,6 +232,7 @@ pub(super) fn spans(
          JOIN projects j ON j.key = s.project{} WHERE s.key = ?1",
         payloads_join(Kind::Spans, parts)
     );
+    let sql = Sql { text: sql, values: Vec::new() };
     let (found, looked_at) = one_by_one(&transaction, &sql, keys, bytes_max, |row| {
         let span = StoredSpan {
             id: id_at(row, COLUMNS_COUNT + 2, "id")?.ok_or(corrupt("id"))?,
@@ -274,6 +282,7 @@ pub(super) fn traces(
          JOIN projects j ON j.key = s.project{}{SUMS_JOIN} WHERE s.key = ?1",
         payloads_join(Kind::Traces, parts)
     );
+    let sql = Sql { text: sql, values: Vec::new() };
     let (found, looked_at) = one_by_one(&transaction, &sql, keys, bytes_max, |row| {
         let trace = StoredTrace {
             id: id_at(row, OWN + 1, "id")?.ok_or(corrupt("id"))?,
@@ -481,7 +490,7 @@ pub(super) fn score_names(
 ///
 /// A project that is a good part of the table is read in the table's own order, which is the fastest there is.
 pub(super) fn stats_ranges(connection: &Connection, query: &Query, parts: i64) -> Result<Vec<(i64, i64)>, StoreError> {
-    if query.trace_id.is_some() || query.id_min.is_some() || query.id_max.is_some() {
+    if query.of == Kind::Threads || query.trace_id.is_some() || query.id_min.is_some() || query.id_max.is_some() {
         return Ok(Vec::new());
     }
     let count = count(connection, &Query::all(query.of, query.project))?;
@@ -504,13 +513,24 @@ pub(super) fn stats_sums(
     query: &Query,
     range: Option<(i64, i64)>,
 ) -> Result<stats::Sums, StoreError> {
-    let mut sql = Sql::default();
+    let mut sql = begin(query);
     let summed = match query.of {
-        Kind::Spans => "s.cost_value, s.usage, s.error_info IS NOT NULL",
-        Kind::Traces => "u.cost_value, u.usage, s.error_info IS NOT NULL, u.spans, u.llm_spans",
+        Kind::Spans => {
+            "s.start_time, s.end_time, s.payloads, s.tags, s.cost_value, s.usage, s.error_info IS NOT NULL".to_owned()
+        }
+        Kind::Traces => {
+            "s.start_time, s.end_time, s.payloads, s.tags, u.cost_value, u.usage, s.error_info IS NOT NULL, \
+                         u.spans, u.llm_spans"
+                .to_owned()
+        }
+        Kind::Threads => {
+            let thread_sql =
+                [thread_sql::START, thread_sql::END, "0", "NULL", thread_sql::COST, thread_sql::USAGE, "0"];
+            thread_sql.join(", ")
+        }
     };
     let rows = query.of.table().rows;
-    sql.push(&format!("SELECT s.start_time, s.end_time, s.payloads, s.tags, {summed} FROM {rows} s"));
+    sql.push(&format!("SELECT {summed} FROM {rows} s"));
     if range.is_some() {
         sql.push(" NOT INDEXED");
     }
@@ -531,7 +551,7 @@ pub(super) fn stats_sums(
 /// Mean scores of what is meant, one for each and name.
 pub(super) fn stats_scores(connection: &Connection, query: &Query) -> Result<Vec<(String, f64)>, StoreError> {
     let table = query.of.table();
-    let mut sql = Sql::default();
+    let mut sql = begin(query);
     // From the scores to what they are of: most spans and traces have none.
     sql.push(&format!(
         "SELECT l.name, mean_score(l.value) FROM (SELECT f.entity_id AS entity_id, f.name AS name, f.value AS value, \

@@ -10,9 +10,9 @@ use crate::clock::Clock;
 use crate::model::{Decimal, Payload};
 use crate::record::{Lanes, Row, SpanField, SpanFields, TraceField, TraceFields};
 use crate::store::StoreError;
-use crate::store::apply::{Changed, Commit, Key, Outcome, ThreadTouched};
+use crate::store::apply::{Changed, Commit, Key, Outcome, ThreadKey, Touched};
 use crate::store::cells::{json, others_text, tag_edits_text};
-use crate::store::sums::Sums;
+use crate::store::sums::{COST_FRACTION_DIGITS, Sums};
 
 pub(super) fn save(
     transaction: &Transaction<'_>,
@@ -46,8 +46,8 @@ pub(super) fn save(
         let mut count = transaction.prepare_cached(sql).map_err(from_rusqlite)?;
         count.execute(params![project, change, last_updated_at]).map_err(from_rusqlite)?;
     }
-    for ((project, thread_id), touched) in threads {
-        save_thread(transaction, project, &thread_id, &touched, clock, now).map_err(from_rusqlite)?;
+    for (thread, touched) in threads {
+        save_thread(transaction, &thread, &touched, clock, now).map_err(from_rusqlite)?;
     }
     Ok(())
 }
@@ -308,9 +308,6 @@ fn save_sums(
     Ok(())
 }
 
-/// No cost has more.
-const COST_FRACTION_DIGITS: i64 = 400;
-
 fn write_sums(
     transaction: &Transaction<'_>,
     workspace: i64,
@@ -346,35 +343,35 @@ fn write_sums(
     Ok(())
 }
 
-/// A conversation is there as soon as one of its traces is; a new trace opens it again.
+/// A thread is there as soon as one of its traces is.
 fn save_thread(
     transaction: &Transaction<'_>,
-    project: i64,
-    thread_id: &str,
-    touched: &ThreadTouched,
+    (project, thread_id): &ThreadKey,
+    touched: &Touched,
     clock: &Clock,
     now: i64,
 ) -> rusqlite::Result<()> {
-    let sql = "UPDATE threads SET closed = closed AND NOT ?3, last_updated_at = max(last_updated_at, ?4), \
-               last_updated_by = ?5 WHERE project = ?1 AND thread_id = ?2";
-    let (last, user) = (touched.last_updated_at, &touched.user);
-    let known = transaction.prepare_cached(sql)?.execute(params![project, thread_id, touched.revived, last, user])?;
-    if known > 0 {
-        return Ok(());
-    }
+    let Touched { first_trace, closed, last_updated_at, user, source, environment } = touched;
+    let sql = "UPDATE threads SET closed = ifnull(?3, closed), last_updated_at = max(last_updated_at, ?4), \
+               last_updated_by = ifnull(?5, last_updated_by), source = CASE source WHEN 0 THEN ?6 ELSE source END, \
+               environment = ifnull(environment, ?7) WHERE project = ?1 AND thread_id = ?2";
+    let mut update = transaction.prepare_cached(sql)?;
+    let known = update.execute(params![project, thread_id, closed, last_updated_at, user, source, environment])?;
+    let Some(first_trace) = first_trace.filter(|_| known == 0) else { return Ok(()) };
     // Its id tells the time of its first trace.
-    let id = clock.fresh_id().at_time_of(touched.first_trace);
-    let sql = "INSERT INTO threads (project, thread_id, id, source, environment, created_at, created_by, \
-               last_updated_at, last_updated_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?7)";
+    let id = clock.fresh_id().at_time_of(first_trace);
+    let sql = "INSERT INTO threads (project, thread_id, id, closed, source, environment, created_at, created_by, \
+               last_updated_at, last_updated_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?8)";
     transaction.prepare_cached(sql)?.execute(params![
         project,
         thread_id,
         id.0.as_bytes(),
-        touched.source,
-        touched.environment,
+        closed.unwrap_or_default(),
+        source,
+        environment,
         now,
         user,
-        last,
+        last_updated_at,
     ])?;
     Ok(())
 }

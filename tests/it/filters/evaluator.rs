@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Whether a span matches a filter.
-pub(super) fn matches(span: &Value, filter: &Value) -> bool {
+pub(crate) fn matches(span: &Value, filter: &Value) -> bool {
     let text = |name: &str| filter[name].as_str().unwrap_or_default();
     let (field, operator, key, value) = (text("field"), text("operator"), text("key"), text("value"));
     match field {

@@ -14,7 +14,7 @@ pub(crate) use answer::Answer;
 pub(crate) use contract::contract;
 pub(crate) use database::{in_workspace, recounted};
 pub(crate) use process::{Process, database, wait_for};
-pub(crate) use server::{Api, Server};
+pub(crate) use server::{Api, Server, config};
 pub(crate) use snapshots::{snap, snap_exactly};
 
 /// A point in time, to compare: as texts, `…00.1Z` comes after `…00.1005Z`.

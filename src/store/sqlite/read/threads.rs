@@ -1,0 +1,99 @@
+//! Reading threads: rows are worked out of traces, see [`begin`].
+
+use rusqlite::{Connection, params};
+
+use super::{comments, first, integer, one_by_one, places_of, rows, scores};
+use crate::filter::thread_sql::{END, EXACT_COST, FIRST_MESSAGE, LAST_MESSAGE, MESSAGES, START, USAGE};
+use crate::model::{Id, UsageSums};
+use crate::record::{Entity, StoredThread};
+use crate::store::cells::{Cells as _, corrupt, id as id_at, json, raw};
+use crate::store::condition::{Value, begin};
+use crate::store::{Query, StoreError};
+
+/// Threads by their keys, as `query` works them out.
+pub(in crate::store::sqlite) fn threads(
+    connection: &Connection,
+    query: &Query,
+    keys: &[i64],
+    bytes_max: usize,
+) -> Result<(Vec<StoredThread>, usize), StoreError> {
+    let transaction = connection.unchecked_transaction().map_err(super::from_rusqlite)?;
+    let mut sql = begin(query);
+    sql.push(&format!(
+        "SELECT s.id, s.thread_id, (SELECT j.id FROM projects j WHERE j.key = s.project), {START}, {END}, \
+         {FIRST_MESSAGE}, {LAST_MESSAGE}, {MESSAGES}, s.status = 'active', {USAGE}, {EXACT_COST}, s.tags, \
+         s.environment, s.created_at, s.created_by, s.last_updated_at, s.last_updated_by, s.workspace \
+         FROM conversations s WHERE s.key = ?{}",
+        sql.values.len() + 1
+    ));
+    let (found, looked_at) = one_by_one(&transaction, &sql, keys, bytes_max, |row| {
+        let thread = StoredThread {
+            id: id_at(row, 0, "id")?.ok_or(corrupt("id"))?,
+            thread_id: row.text(1)?.unwrap_or_default(),
+            project_id: id_at(row, 2, "project")?.ok_or(corrupt("project"))?,
+            start_time: integer(row, 3)?,
+            end_time: row.integer(4)?,
+            first_message: raw(row, 5, "input")?,
+            last_message: raw(row, 6, "output")?,
+            messages: integer(row, 7)?,
+            active: integer(row, 8)? != 0,
+            usage: UsageSums(json(row, 9, "usage")?.unwrap_or_default()),
+            cost: match row.text(10)? {
+                Some(text) => Some(text.parse().map_err(|_| corrupt("cost"))?),
+                None => None,
+            },
+            tags: json(row, 11, "tags")?.unwrap_or_default(),
+            environment: row.text(12)?,
+            created_at: integer(row, 13)?,
+            created_by: row.text(14)?.unwrap_or_default(),
+            last_updated_at: integer(row, 15)?,
+            last_updated_by: row.text(16)?.unwrap_or_default(),
+            scores: Vec::new(),
+            comments: Vec::new(),
+        };
+        let bytes = thread.bytes();
+        Ok(((thread, integer(row, 17)?), bytes))
+    })?;
+    let workspace = found.first().map_or(0, |(_, workspace)| *workspace);
+    let mut found: Vec<StoredThread> = found.into_iter().map(|(thread, _)| thread).collect();
+    let ids: Vec<Id> = found.iter().map(|thread| thread.id).collect();
+    let at = places_of(&ids);
+    for score in scores(&transaction, workspace, Entity::Thread, &ids)? {
+        if let Some(at) = at.get(&score.score.target.id) {
+            found[*at].scores.push(score);
+        }
+    }
+    for (id, comment) in comments(&transaction, workspace, Entity::Thread, &ids)? {
+        if let Some(at) = at.get(&id) {
+            found[*at].comments.push(comment);
+        }
+    }
+    Ok((found, looked_at))
+}
+
+/// The own id of the thread that a text means: its own id, or what its traces call it.
+pub(in crate::store::sqlite) fn thread_id(
+    connection: &Connection,
+    project: i64,
+    text: &str,
+) -> Result<Option<Id>, StoreError> {
+    let own = text.parse::<Id>().map(|id| id.0.as_bytes().to_vec()).unwrap_or_default();
+    let sql = "SELECT h.id FROM threads h WHERE h.project = ?1 AND (h.id = ?2 OR h.thread_id = ?3) \
+               ORDER BY h.id = ?2 DESC LIMIT 1";
+    first(connection, sql, params![project, own, text], |row| row.get(0).map(|id| Id(uuid::Uuid::from_bytes(id))))
+}
+
+/// Names of the scores of threads, of a project's if one is named.
+pub(in crate::store::sqlite) fn thread_score_names(
+    connection: &Connection,
+    workspace: &str,
+    project: Option<Id>,
+) -> Result<Vec<String>, StoreError> {
+    let sql = "SELECT DISTINCT f.name FROM projects j JOIN threads s ON s.project = j.key \
+               JOIN scores f ON f.workspace = j.workspace AND f.entity = ?2 AND f.entity_id = s.id \
+               WHERE j.workspace = (SELECT key FROM workspaces WHERE name = ?1) AND (?3 IS NULL OR j.id = ?3) \
+               ORDER BY f.name";
+    let project = project.map(|id| Value::Bytes(id.0.as_bytes().to_vec()));
+    let params = params![workspace, Entity::Thread.code(), project];
+    rows(connection, sql, params, |row| Ok(row.text(0)?.unwrap_or_default()))
+}
