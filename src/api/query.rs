@@ -63,7 +63,8 @@ impl Picked {
     /// What it means, and the project it names.
     pub(super) fn read(self, of: Kind) -> Result<(Query, ProjectRef), ApiError> {
         let project = named_project(self.project_id, self.project_name)?;
-        let (id_min, id_max) = id_range(time("from_time", self.from_time)?, time("to_time", self.to_time)?)?;
+        let (id_min, id_max) =
+            id_range(time("from_time", self.from_time.as_deref())?, time("to_time", self.to_time.as_deref())?)?;
         let text = self.filters.as_deref().unwrap_or_default();
         let filters = filter::parse_json(of.fields(), text).map_err(invalid_filter)?;
         let search = self.search.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
@@ -72,8 +73,8 @@ impl Picked {
 }
 
 /// A point in time in a parameter.
-fn time(name: &str, text: Option<String>) -> Result<Option<Timestamp>, ApiError> {
-    match text.as_deref().map(str::trim) {
+fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
+    match text.map(str::trim) {
         None | Some("") => Ok(None),
         Some(text) => text.parse().map(Some).map_err(|_| ApiError::BadRequest {
             message: format!("Invalid instant format: '{text}'. Expected ISO-8601 (e.g., 2024-01-01T00:00:00Z)"),

@@ -6,6 +6,7 @@ mod support;
 
 mod bad_input;
 mod batch;
+mod commits;
 mod coverage;
 mod create_span;
 mod deletes;

@@ -45,8 +45,8 @@ impl Contract {
         self.validator_without(pointer, false)
     }
 
-    /// The same. Named exception: who leaves the start of spans out of a list gets spans without the start that they
-    /// otherwise have.
+    /// The same. Named exception: who leaves the start of spans or traces out of a list gets them without the start
+    /// that they otherwise have.
     fn validator_without(&self, pointer: &str, start_time: bool) -> Arc<Validator> {
         let mut validators = self.validators.lock().unwrap();
         let made = validators.entry(format!("{pointer} {start_time}")).or_insert_with(|| {
@@ -56,8 +56,10 @@ impl Contract {
                 components["schemas"][view] = json!({});
             }
             if start_time {
-                let required = components["schemas"]["Span_Public"]["required"].as_array_mut().unwrap();
-                required.retain(|name| name != "start_time");
+                for view in ["Span_Public", "Trace_Public"] {
+                    let required = components["schemas"][view]["required"].as_array_mut().unwrap();
+                    required.retain(|name| name != "start_time");
+                }
             }
             let schema = self.document.pointer(pointer).unwrap_or_else(|| panic!("no schema at {pointer}"));
             let mut root = schema.clone();
@@ -99,35 +101,46 @@ impl Contract {
                 step(media_type)
             );
             let validator = self.validator_without(&pointer, leaves_start_out(path));
-            let body = if media_type == "application/octet-stream" { self.lines(&at, answer) } else { answer.json() };
+            let body = if media_type == "application/octet-stream" {
+                self.lines(&at, &self.streamed(&media["schema"]), answer)
+            } else {
+                answer.json()
+            };
             assert_fits(&at, &validator, &body);
         }
     }
 
-    /// A stream's lines as a list. Each is a span, but the last may tell of an error: by the document alone, whose errors
-    /// have only optional members, any object would be one.
+    /// What the lines of a stream are, beside errors: a pointer to its schema.
+    fn streamed(&self, schema: &Value) -> String {
+        let pointer = |reference: &Value| reference.as_str().unwrap().trim_start_matches('#').to_owned();
+        let stream = self.document.pointer(&pointer(&schema["$ref"])).unwrap();
+        pointer(&stream["items"]["anyOf"][0]["$ref"])
+    }
+
+    /// A stream's lines as a list. Each is what is `streamed`, but the last may tell of an error: by the document alone,
+    /// whose errors have only optional members, any object would be one.
     #[track_caller]
-    fn lines(&self, at: &str, answer: &Answer) -> Value {
+    fn lines(&self, at: &str, streamed: &str, answer: &Answer) -> Value {
         let text = std::str::from_utf8(&answer.body).unwrap();
         let mut lines = Vec::new();
         for line in text.split_inclusive('\n') {
             let line = line.strip_suffix("\r\n").unwrap_or_else(|| panic!("{at}: a line without its end: {line}"));
-            assert!(lines.last().is_none_or(is_span), "{at}: more after an error: {line}");
+            assert!(lines.last().is_none_or(is_no_error), "{at}: more after an error: {line}");
             let value: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{at}: {error}: {line}"));
-            let view = if is_span(&value) { "Span_Public" } else { "ErrorMessage_Public" };
-            assert_fits(at, &self.validator(&format!("/components/schemas/{view}")), &value);
+            let view = if is_no_error(&value) { streamed } else { "/components/schemas/ErrorMessage_Public" };
+            assert_fits(at, &self.validator(view), &value);
             lines.push(value);
         }
         Value::Array(lines)
     }
 }
 
-/// Whether a line of a stream is a span, and not an error.
-fn is_span(line: &Value) -> bool {
+/// Whether a line of a stream is what is asked for, and not an error.
+fn is_no_error(line: &Value) -> bool {
     line.get("code").is_none() && line.get("message").is_none()
 }
 
-/// Whether a request for a list of spans leaves out their start.
+/// Whether a request for a list leaves out their start.
 fn leaves_start_out(path: &str) -> bool {
     let url = reqwest::Url::parse(&format!("http://localhost{path}")).unwrap();
     let excluded = url.query_pairs().find(|(name, _)| name == "exclude");
