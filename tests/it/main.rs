@@ -21,6 +21,8 @@ mod pressure;
 mod replay;
 mod scores;
 mod tidy;
+mod trace_lists;
+mod traces;
 mod transport;
 mod update;
 mod upgrades;
