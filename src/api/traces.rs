@@ -2,7 +2,7 @@
 
 pub(super) mod read;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
 
 use super::document::TRACES;
@@ -132,12 +132,9 @@ pub(super) async fn batch_update_traces(
 pub(super) async fn delete_trace_by_id(
     State(state): State<AppState>,
     caller: Caller,
-    Path(id): Path<String>,
+    PathId(id): PathId,
 ) -> Result<StatusCode, ApiError> {
-    // Any other text names no trace: it is gone already.
-    if let Ok(id) = id.parse() {
-        state.ingest.submit(Submission { caller, change: Change::DeleteTraces(vec![id]) }).await?;
-    }
+    state.ingest.submit(Submission { caller, change: Change::DeleteTraces(vec![id]) }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

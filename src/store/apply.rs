@@ -73,6 +73,8 @@ pub(super) struct Outcome {
 pub(super) enum Effect {
     /// The row goes, with its payloads, and the span's scores and comments.
     DeleteSpan { span: Key, key: i64 },
+    /// The span, of which the row is still to be written, belongs to another trace than the stored one.
+    MoveSpan { key: i64, trace_id: Id },
     /// The trace goes, and all that belongs to it, with what was summed up of it.
     DeleteTrace { trace: Key },
     /// The thread's tags are these.
@@ -425,17 +427,17 @@ impl Commit {
         let mut gone = Vec::new();
         for (span, slot) in self.spans.iter_mut().filter(|(span, _)| span.0 == trace.0) {
             let stored_in_it = slot.before.as_ref().is_some_and(|share| share.trace_id == trace.1);
-            let is_in_it = slot.row.as_ref().is_some_and(|row| row.fields.trace_id == Some(trace.1));
+            let is_in = slot.row.as_ref().and_then(|row| row.fields.trace_id);
             if stored_in_it {
-                // Its row goes with the trace, and is made anew if it was moved away before.
-                (slot.key, slot.before) = (None, None);
-                if let Some(row) = &mut slot.row {
-                    row.touched = true;
-                }
+                // What it counted towards goes with the trace.
+                slot.before = None;
             }
-            if is_in_it {
+            if is_in == Some(trace.1) {
                 slot.row = None;
                 gone.push((span.clone(), slot.key.take().unwrap_or_default()));
+            } else if let (true, Some(key), Some(trace_id)) = (stored_in_it, slot.key, is_in) {
+                // Moved away before: it stays, with what was said of it.
+                self.effects.push(Effect::MoveSpan { key, trace_id });
             }
         }
         for (span, key) in gone {

@@ -188,6 +188,10 @@ fn latest_scores(owned: &str, which: &str) -> String {
 
 fn condition(filter: &Filter, sql: &mut Sql) -> String {
     let value = filter.field.sql;
+    // What nothing has is not among some texts, and not without one either.
+    if value == "NULL" {
+        return "0".to_owned();
+    }
     match filter.field.kind {
         FieldKind::String | FieldKind::Custom => {
             text_condition(filter, &format!("lower({value})"), value, "has_text", sql)

@@ -31,8 +31,9 @@ enum Sent {
 use Sent::{Bare, Held, Json, Lost};
 
 /// Operation, the status as documented, the status that comes, the address, and what is special about the request.
-/// `{span}`, with its `{trace}`, `{project}` and `{comment}`, exists and is each row's own; `{no}` is nowhere.
-const ROWS: [(&str, &str, u16, &str, Sent); 56] = [
+/// `{span}`, with its `{trace}`, `{project}` and `{comment}`, exists and is each row's own, and so is the trace `{whole}`
+/// in the same project, with its `{remark}`; `{no}` is nowhere.
+const ROWS: [(&str, &str, u16, &str, Sent); 109] = [
     ("createSpan", "201", 201, "/v1/private/spans", Json(r#"{"start_time":"2024-01-15T09:30:00Z"}"#)),
     (
         "createSpan",
@@ -120,6 +121,95 @@ const ROWS: [(&str, &str, u16, &str, Sent); 56] = [
     ("updateSpanComment", "default", 422, "/v1/private/spans/comments/{comment}", Json("{}")),
     ("deleteSpanComments", "204", 204, "/v1/private/spans/comments/delete", Json(r#"{"ids":["{comment}"]}"#)),
     ("deleteSpanComments", "default", 422, "/v1/private/spans/comments/delete", Json("{}")),
+    ("createTrace", "201", 201, "/v1/private/traces", Json(r#"{"start_time":"2024-01-15T09:30:00Z"}"#)),
+    (
+        "createTrace",
+        "409",
+        409,
+        "/v1/private/traces",
+        Json(r#"{"id":"{whole}","project_name":"another","start_time":"2024-01-15T09:30:00Z"}"#),
+    ),
+    ("createTrace", "default", 422, "/v1/private/traces", Json("{}")),
+    (
+        "createTraces",
+        "204",
+        204,
+        "/v1/private/traces/batch",
+        Json(r#"{"traces":[{"id":"{no}","start_time":"2024-01-15T09:30:00Z"}]}"#),
+    ),
+    ("createTraces", "default", 422, "/v1/private/traces/batch", Json(r#"{"traces":[]}"#)),
+    ("batchUpdateTraces", "204", 204, "/v1/private/traces/batch", Json(r#"{"ids":["{whole}"],"update":{"name":"a"}}"#)),
+    ("batchUpdateTraces", "400", 400, "/v1/private/traces/batch", Json(r#"{"ids":["1"]}"#)),
+    ("batchUpdateTraces", "default", 422, "/v1/private/traces/batch", Json(r#"{"ids":[]}"#)),
+    ("updateTrace", "204", 204, "/v1/private/traces/{whole}", Json(r#"{"name":"a"}"#)),
+    ("updateTrace", "404", 404, "/v1/private/traces/{no}", Json(r#"{"project_id":"{no}"}"#)),
+    ("updateTrace", "409", 409, "/v1/private/traces/{whole}", Json(r#"{"project_name":"another"}"#)),
+    ("updateTrace", "default", 422, "/v1/private/traces/{whole}", Json(r#"{"project_name":" "}"#)),
+    ("getTraceById", "200", 200, "/v1/private/traces/{whole}", Bare),
+    ("getTraceById", "404", 404, "/v1/private/traces/{no}", Bare),
+    ("getTraceById", "default", 400, "/v1/private/traces/{whole}?strip_attachments=1", Bare),
+    ("deleteTraceById", "204", 204, "/v1/private/traces/{whole}", Bare),
+    ("deleteTraceById", "default", 400, "/v1/private/traces/{whole}", Lost),
+    ("deleteTraceById", "default", 429, "/v1/private/traces/{whole}", Held),
+    ("getTracesByProject", "200", 200, "/v1/private/traces?project_id={project}", Bare),
+    ("getTracesByProject", "default", 400, "/v1/private/traces", Bare),
+    ("getTracesByProject", "default", 404, "/v1/private/traces?project_id={no}", Bare),
+    ("searchTraces", "200", 200, "/v1/private/traces/search", Json(r#"{"project_id":"{project}"}"#)),
+    ("searchTraces", "400", 400, "/v1/private/traces/search", Json("{}")),
+    ("searchTraces", "default", 404, "/v1/private/traces/search", Json(r#"{"project_id":"{no}"}"#)),
+    ("searchTraces", "default", 422, "/v1/private/traces/search", Json(r#"{"project_id":"{project}","limit":0}"#)),
+    ("getTraceStats", "200", 200, "/v1/private/traces/stats?project_id={project}", Bare),
+    ("getTraceStats", "default", 400, "/v1/private/traces/stats", Bare),
+    ("getTraceStats", "default", 404, "/v1/private/traces/stats?project_id={no}", Bare),
+    ("tracesExist", "200", 200, "/v1/private/traces/exists?project_id={project}", Bare),
+    ("tracesExist", "default", 400, "/v1/private/traces/exists?project_id={project}&source=SDK", Bare),
+    ("tracesExist", "default", 404, "/v1/private/traces/exists?project_id={no}", Bare),
+    ("findFeedbackScoreNames_2", "200", 200, "/v1/private/traces/feedback-scores/names?project_id={project}", Bare),
+    ("findFeedbackScoreNames_2", "default", 400, "/v1/private/traces/feedback-scores/names", Bare),
+    (
+        "addTraceFeedbackScore",
+        "204",
+        204,
+        "/v1/private/traces/{whole}/feedback-scores",
+        Json(r#"{"name":"a","value":1,"source":"sdk"}"#),
+    ),
+    (
+        "addTraceFeedbackScore",
+        "404",
+        404,
+        "/v1/private/traces/{no}/feedback-scores",
+        Json(r#"{"name":"a","value":1,"source":"sdk"}"#),
+    ),
+    ("addTraceFeedbackScore", "default", 422, "/v1/private/traces/{whole}/feedback-scores", Json("{}")),
+    (
+        "scoreBatchOfTraces",
+        "204",
+        204,
+        "/v1/private/traces/feedback-scores",
+        Json(r#"{"scores":[{"id":"{whole}","name":"a","value":1,"source":"sdk"}]}"#),
+    ),
+    ("scoreBatchOfTraces", "default", 422, "/v1/private/traces/feedback-scores", Json(r#"{"scores":[]}"#)),
+    (
+        "deleteTraceFeedbackScore",
+        "204",
+        204,
+        "/v1/private/traces/{whole}/feedback-scores/delete",
+        Json(r#"{"name":"a"}"#),
+    ),
+    ("deleteTraceFeedbackScore", "default", 422, "/v1/private/traces/{whole}/feedback-scores/delete", Json("{}")),
+    ("addTraceComment", "201", 201, "/v1/private/traces/{whole}/comments", Json(r#"{"text":"a"}"#)),
+    ("addTraceComment", "404", 404, "/v1/private/traces/{no}/comments", Json(r#"{"text":"a"}"#)),
+    ("addTraceComment", "default", 422, "/v1/private/traces/{whole}/comments", Json("{}")),
+    ("getTraceComment", "200", 200, "/v1/private/traces/{whole}/comments/{remark}", Bare),
+    ("getTraceComment", "404", 404, "/v1/private/traces/{whole}/comments/{no}", Bare),
+    ("getTraceComment", "default", 400, "/v1/private/traces/{whole}/comments/{remark}", Lost),
+    ("updateTraceComment", "204", 204, "/v1/private/traces/comments/{remark}", Json(r#"{"text":"b"}"#)),
+    ("updateTraceComment", "404", 404, "/v1/private/traces/comments/{no}", Json(r#"{"text":"b"}"#)),
+    ("updateTraceComment", "default", 422, "/v1/private/traces/comments/{remark}", Json("{}")),
+    ("deleteTraceComments", "204", 204, "/v1/private/traces/comments/delete", Json(r#"{"ids":["{remark}"]}"#)),
+    ("deleteTraceComments", "default", 422, "/v1/private/traces/comments/delete", Json("{}")),
+    ("deleteTraces", "204", 204, "/v1/private/traces/delete", Json(r#"{"ids":["{whole}"]}"#)),
+    ("deleteTraces", "default", 422, "/v1/private/traces/delete", Json(r#"{"ids":[]}"#)),
     ("isAlive", "default", 200, "/is-alive/ping", Bare),
     ("isAlive", "503", 503, "/is-alive/ping", Held),
     ("version", "default", 200, "/is-alive/ver", Bare),
@@ -127,7 +217,7 @@ const ROWS: [(&str, &str, u16, &str, Sent); 56] = [
     ("health", "503", 503, "/health", Held),
 ];
 
-/// A span with all that rows name, made for one of them.
+/// A span and a trace with all that rows name, made for one of them.
 struct Things(Vec<(&'static str, String)>);
 
 impl Things {
@@ -135,12 +225,16 @@ impl Things {
         let span = api.create(&json!({"start_time": "2024-01-15T09:30:00Z"})).await;
         let read = api.span(&span).await;
         let answer = api.post(&format!("/v1/private/spans/{span}/comments"), &json!({"text": "a"})).await.expect(201);
+        let whole = api.create_trace(&json!({"start_time": "2024-01-15T09:30:00Z"})).await;
+        let remark = api.post(&format!("/v1/private/traces/{whole}/comments"), &json!({"text": "a"})).await.expect(201);
         let id = |value: &Value| value.as_str().unwrap().to_owned();
         Self(vec![
             ("{trace}", id(&read["trace_id"])),
             ("{project}", id(&read["project_id"])),
             ("{comment}", id(&answer.json()["id"])),
             ("{span}", span),
+            ("{remark}", id(&remark.json()["id"])),
+            ("{whole}", whole),
             ("{no}", fresh_id()),
         ])
     }
@@ -221,8 +315,10 @@ fn every_documented_answer_has_a_row_or_a_reason() {
             assert_eq!(status, comes.to_string(), "{operation} {address}");
         }
     }
-    let tagged = operations(&contract().document).filter(|(.., operation)| operation["tags"] == json!(["Spans"]));
-    assert_eq!(tagged.count(), 18);
+    for (tag, count) in [("Spans", 18), ("Traces", 19)] {
+        let tagged = operations(&contract().document).filter(|(.., operation)| operation["tags"] == json!([tag]));
+        assert_eq!(tagged.count(), count, "{tag}");
+    }
 }
 
 #[test]
@@ -268,9 +364,9 @@ fn with_bodies() -> impl Iterator<Item = (&'static str, &'static str, Sent)> {
     taken.map(|(operation, _, _, address, sent)| (operation, address, sent))
 }
 
-/// The same without the one that only reads.
+/// The same without those that only read.
 fn writes() -> impl Iterator<Item = (&'static str, &'static str, Sent)> {
-    with_bodies().filter(|(operation, ..)| *operation != "searchSpans")
+    with_bodies().filter(|(operation, ..)| !operation.starts_with("search"))
 }
 
 #[tokio::test]

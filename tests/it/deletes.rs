@@ -33,7 +33,7 @@ async fn a_deleted_span_is_gone_with_all_that_belongs_to_it() {
     delete(&server, "any-text").await;
     assert_eq!(server.api.get("/v1/private/spans?project_name=p").await.json()["total"], 1);
     let database = rusqlite::Connection::open(&server.database).unwrap();
-    for table in ["spans", "span_payloads", "span_scores", "comments"] {
+    for table in ["spans", "span_payloads", "scores", "comments"] {
         let count: i64 = database.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();
         assert_eq!(count, 1, "{table}");
     }

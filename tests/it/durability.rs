@@ -183,12 +183,12 @@ async fn check(folder: &Path, clients: Vec<Client>) -> (Vec<Client>, Vec<bool>) 
         });
     }
     let (clients, unanswered): (Vec<Client>, Vec<bool>) = looking.join_all().await.into_iter().unzip();
-    check_file(folder, &clients.iter().flat_map(Client::ids).collect());
+    check_file(folder, &clients.iter().flat_map(Client::keys).collect());
     (clients, unanswered)
 }
 
-/// Checks what SQLite can tell of the file: it is sound, has exactly these spans, and its counts are true.
-fn check_file(folder: &Path, spans: &BTreeSet<&str>) {
+/// Checks what SQLite can tell of the file: it is sound, has exactly these spans and traces, and its counts are true.
+fn check_file(folder: &Path, keys: &BTreeSet<&str>) {
     let file = Connection::open_with_flags(folder.join("spandrel.db"), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     let rows = |sql: &str| -> Vec<String> {
         let mut statement = file.prepare(sql).unwrap();
@@ -197,23 +197,28 @@ fn check_file(folder: &Path, spans: &BTreeSet<&str>) {
     };
     assert_eq!(rows("PRAGMA integrity_check"), ["ok"]);
     assert_eq!(rows("SELECT \"table\" FROM pragma_foreign_key_check"), [""; 0]);
-    let there: BTreeSet<String> = rows("SELECT lower(hex(id)) FROM spans").into_iter().collect();
-    assert_eq!(there, spans.iter().map(|id| id.replace('-', "")).collect());
+    let there = "SELECT 'spans/' || lower(hex(id)) FROM spans UNION ALL SELECT 'traces/' || lower(hex(id)) FROM traces";
+    let there: BTreeSet<String> = rows(there).into_iter().collect();
+    assert_eq!(there, keys.iter().map(|key| key.replace('-', "")).collect());
     for (kept, counted) in [
         (
             "SELECT project || ' ' || type || ' ' || spans FROM project_span_counts WHERE spans != 0 ORDER BY 1",
             "SELECT project || ' ' || type || ' ' || count(*) FROM spans GROUP BY project, type ORDER BY 1",
         ),
         (
-            "SELECT project || ' ' || hex(trace_id) || ' ' || spans FROM trace_span_counts WHERE spans != 0 ORDER BY 1",
+            "SELECT project || ' ' || hex(trace_id) || ' ' || spans FROM trace_sums ORDER BY 1",
             "SELECT project || ' ' || hex(trace_id) || ' ' || count(*) FROM spans GROUP BY project, trace_id ORDER BY 1",
+        ),
+        (
+            "SELECT project || ' ' || traces FROM project_trace_counts WHERE traces != 0 ORDER BY 1",
+            "SELECT project || ' ' || count(*) FROM traces GROUP BY project ORDER BY 1",
         ),
     ] {
         assert_eq!(rows(kept), rows(counted));
     }
 }
 
-/// A client that knows how its spans must read.
+/// A client that knows how its spans and traces must read.
 mod client {
     use std::collections::{BTreeMap, BTreeSet};
 
@@ -225,20 +230,21 @@ mod client {
 
     use crate::support::{Api, fresh_id};
 
-    const SPANS: &str = "/v1/private/spans";
+    /// What clients write, by the name that addresses and batches have for it.
+    const KINDS: [&str; 2] = ["spans", "traces"];
 
     type Members = Map<String, Value>;
 
-    /// What a span is after the writes so far.
+    /// What a span or trace is after the writes so far.
     #[derive(Debug, Clone, Default)]
-    struct Span {
+    struct Thing {
         members: Members,
         created: bool,
         /// Members that updates stated: a create that comes later leaves them alone.
         updated: BTreeSet<String>,
     }
 
-    impl Span {
+    impl Thing {
         fn create(&mut self, stated: &Members) {
             let stated = stated.iter().filter(|(name, _)| !self.updated.contains(*name));
             self.members.extend(stated.map(|(name, value)| (name.clone(), value.clone())));
@@ -255,6 +261,10 @@ mod client {
             let mut members = self.members.clone();
             members.entry("start_time").or_insert(json!("1970-01-01T00:00:00Z"));
             members.entry("environment").or_insert(json!(""));
+            // The project of a trace is not told by its name.
+            if !members.contains_key("trace_id") {
+                members.remove("project_name");
+            }
             if let Some(provider) = members.get("provider").cloned() {
                 members.entry("metadata").or_insert(json!({}))["provider"] = provider;
             }
@@ -262,49 +272,50 @@ mod client {
         }
     }
 
-    /// The only writer of its spans, one write after the other: what they must be is known exactly.
+    /// The only writer of its spans and traces, one write after the other: what they must be is known exactly.
     #[derive(Debug)]
     pub(super) struct Client {
         rng: StdRng,
         project: String,
-        /// What was acknowledged.
-        spans: BTreeMap<String, Span>,
+        /// What was acknowledged, by kind and id: `spans/01a2…`.
+        things: BTreeMap<String, Thing>,
         /// What the write that is under way makes of some of them.
-        pending: BTreeMap<String, Span>,
+        pending: BTreeMap<String, Thing>,
     }
 
     impl Client {
         pub(super) fn new(number: usize, seed: u64) -> Self {
             let project = format!("project {}", number % 3);
-            Self { rng: StdRng::seed_from_u64(seed), project, spans: BTreeMap::new(), pending: BTreeMap::new() }
+            Self { rng: StdRng::seed_from_u64(seed), project, things: BTreeMap::new(), pending: BTreeMap::new() }
         }
 
-        pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
-            self.spans.keys().map(String::as_str)
+        pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+            self.things.keys().map(String::as_str)
         }
 
-        /// Makes up a write and sends it; of how many spans it was, if it was acknowledged. Where it was not, it got no
+        /// Makes up a write and sends it; of how many spans or traces it was, if it was acknowledged. Where it was not, it got no
         /// answer at all, or that the server is stopping.
         pub(super) async fn write(&mut self, api: &Api) -> Option<i64> {
+            let kind = KINDS.into_iter().choose(&mut self.rng).unwrap();
             let (method, path, body) = match self.rng.random_range(0..10) {
-                0..4 => ("POST", SPANS.to_owned(), Value::Object(self.create())),
+                0..4 => ("POST", format!("/v1/private/{kind}"), Value::Object(self.create(kind))),
                 4..6 => {
                     let large = self.rng.random_bool(0.2);
-                    let spans = self.rng.random_range(if large { 100..300 } else { 1..15 });
-                    let spans: Vec<_> = (0..spans).map(|_| self.create()).collect();
-                    ("POST", format!("{SPANS}/batch"), json!({"spans": spans}))
+                    let count = self.rng.random_range(if large { 100..300 } else { 1..15 });
+                    let things: Vec<_> = (0..count).map(|_| self.create(kind)).collect();
+                    ("POST", format!("/v1/private/{kind}/batch"), json!({kind: things}))
                 }
                 _ => {
-                    let (id, body) = self.update();
-                    ("PATCH", format!("{SPANS}/{id}"), Value::Object(body))
+                    let (key, body) = self.update(kind);
+                    ("PATCH", format!("/v1/private/{key}"), Value::Object(body))
                 }
             };
             let request = api.request(method, &path).header("content-type", "application/json");
             match api.try_send(request.body(body.to_string())).await {
                 Ok(answer) if matches!(answer.status, 201 | 204) => {
-                    let spans = i64::try_from(self.pending.len()).unwrap();
-                    self.spans.append(&mut self.pending);
-                    Some(spans)
+                    let written = i64::try_from(self.pending.len()).unwrap();
+                    self.things.append(&mut self.pending);
+                    Some(written)
                 }
                 Ok(answer) => {
                     assert_eq!(answer.status, 503, "{}", answer.text());
@@ -317,82 +328,81 @@ mod client {
             }
         }
 
-        /// Reads every span; whether the write that was not acknowledged is there, whole. It counts from now on if so.
+        /// Reads every span and trace; whether the write that was not acknowledged is there, whole. It counts from now on if so.
         pub(super) async fn check(&mut self, api: &Api) -> bool {
             let mut there = BTreeSet::new();
-            for id in self.pending.keys().chain(self.spans.keys().filter(|id| !self.pending.contains_key(*id))) {
-                let read = read(api, id).await;
-                let old = self.spans.get(id).map(Span::as_read);
-                match self.pending.get(id) {
+            for key in self.pending.keys().chain(self.things.keys().filter(|key| !self.pending.contains_key(*key))) {
+                let read = read(api, key).await;
+                let old = self.things.get(key).map(Thing::as_read);
+                match self.pending.get(key) {
                     Some(pending) if read != old => {
-                        assert_eq!(read, Some(pending.as_read()), "{id}");
+                        assert_eq!(read, Some(pending.as_read()), "{key}");
                         there.insert(true);
                     }
                     Some(_) => {
                         there.insert(false);
                     }
-                    None => assert_eq!(read, old, "{id}"),
+                    None => assert_eq!(read, old, "{key}"),
                 }
             }
             assert!(there.len() < 2, "half a write is there: {:#?}", self.pending);
             let mut pending = std::mem::take(&mut self.pending);
             let there = there.contains(&true);
             if there {
-                self.spans.append(&mut pending);
+                self.things.append(&mut pending);
             }
             there
         }
 
-        /// The body that creates a new span, or one that so far was only updated.
-        fn create(&mut self) -> Members {
-            let waiting = self.spans.iter().filter(|(id, span)| !span.created && !self.pending.contains_key(*id));
-            let waiting = waiting.map(|(id, span)| (id.clone(), span.clone())).choose(&mut self.rng);
+        /// The body that creates a new one, or one that so far was only updated.
+        fn create(&mut self, kind: &str) -> Members {
+            let waiting = self
+                .things
+                .iter()
+                .filter(|(key, thing)| key.starts_with(kind) && !thing.created && !self.pending.contains_key(*key));
+            let waiting = waiting.map(|(key, thing)| (key.clone(), thing.clone())).choose(&mut self.rng);
             let fresh = waiting.is_none() || self.rng.random_bool(0.5);
-            let (id, mut span) = waiting.filter(|_| !fresh).unwrap_or_else(|| (fresh_id(), Span::default()));
-            let mut body = self.some_members();
-            let trace_id = span.members.get("trace_id").cloned().unwrap_or_else(|| json!(fresh_id()));
-            body.insert("id".to_owned(), json!(id));
-            body.insert("trace_id".to_owned(), trace_id);
-            body.insert("project_name".to_owned(), json!(self.project));
+            let new = || (format!("{kind}/{}", fresh_id()), Thing::default());
+            let (key, mut thing) = waiting.filter(|_| !fresh).unwrap_or_else(new);
+            let mut body = self.some_members(kind, &thing);
+            body.insert("id".to_owned(), json!(key.split('/').next_back()));
             body.insert("start_time".to_owned(), json!("2024-01-15T09:30:00Z"));
-            if self.rng.random() {
+            if kind == "spans" && self.rng.random() {
                 body.insert("parent_span_id".to_owned(), json!(fresh_id()));
             }
-            span.create(&body);
-            self.pending.insert(id, span);
+            thing.create(&body);
+            self.pending.insert(key, thing);
             body
         }
 
-        /// The body that updates a span, which may be one that is not there yet.
-        fn update(&mut self) -> (String, Members) {
-            let known = self.spans.iter().choose(&mut self.rng).map(|(id, span)| (id.clone(), span.clone()));
+        /// The body that updates one, which may be one that is not there yet.
+        fn update(&mut self, kind: &str) -> (String, Members) {
+            let known = self.things.iter().filter(|(key, _)| key.starts_with(kind)).choose(&mut self.rng);
+            let known = known.map(|(key, thing)| (key.clone(), thing.clone()));
             let fresh = known.is_none() || self.rng.random_bool(0.3);
-            let (id, mut span) = known.filter(|_| !fresh).unwrap_or_else(|| {
+            let (key, mut thing) = known.filter(|_| !fresh).unwrap_or_else(|| {
                 let id = fresh_id();
                 let members = Members::from_iter([("id".to_owned(), json!(id))]);
-                (id, Span { members, ..Span::default() })
+                (format!("{kind}/{id}"), Thing { members, ..Thing::default() })
             });
-            let mut body = self.some_members();
-            let trace_id = span.members.get("trace_id").cloned().unwrap_or_else(|| json!(fresh_id()));
-            body.insert("trace_id".to_owned(), trace_id);
-            body.insert("project_name".to_owned(), json!(self.project));
-            span.update(&body);
-            self.pending.insert(id.clone(), span);
-            (id, body)
+            let body = self.some_members(kind, &thing);
+            thing.update(&body);
+            self.pending.insert(key.clone(), thing);
+            (key, body)
         }
 
-        /// Some of the members that creates and updates have in common.
-        fn some_members(&mut self) -> Members {
+        /// Some of the members that creates and updates have in common, and those that must be as they were.
+        fn some_members(&mut self, kind: &str, of: &Thing) -> Members {
             let rng = &mut self.rng;
             let number = rng.random_range(0..1_000_u16);
-            let kind = ["general", "tool", "llm", "guardrail"][usize::from(number % 4)];
+            let span_type = ["general", "tool", "llm", "guardrail"][usize::from(number % 4)];
             let text = |rng: &mut StdRng| {
                 let length = rng.random_range(10..4_000);
                 Alphanumeric.sample_string(rng, length)
             };
             let members = json!({
                 "name": format!("name {number}"),
-                "type": kind,
+                "type": span_type,
                 "end_time": format!("2024-01-15T09:30:{:02}Z", number % 60),
                 "input": {"messages": [{"role": "user", "content": text(rng)}]},
                 "output": [number, text(rng), null],
@@ -409,17 +419,31 @@ mod client {
             });
             let Value::Object(mut members) = members else { unreachable!() };
             members.retain(|_, _| self.rng.random_bool(0.7));
+            members.insert("project_name".to_owned(), json!(self.project));
+            if kind == "spans" {
+                let trace_id = of.members.get("trace_id").cloned().unwrap_or_else(|| json!(fresh_id()));
+                members.insert("trace_id".to_owned(), trace_id);
+            } else {
+                for of_spans in ["type", "model", "provider", "usage", "total_estimated_cost"] {
+                    members.remove(of_spans);
+                }
+                members.insert("thread_id".to_owned(), json!(format!("thread {}", number % 7)));
+            }
             members
         }
     }
 
-    async fn read(api: &Api, id: &str) -> Option<Members> {
-        let answer = api.get(&format!("{SPANS}/{id}")).await;
+    async fn read(api: &Api, key: &str) -> Option<Members> {
+        let answer = api.get(&format!("/v1/private/{key}")).await;
         if answer.status == 404 {
             return None;
         }
         let Value::Object(mut members) = answer.expect(200).json() else { panic!("no object") };
         for made in ["project_id", "duration", "created_at", "created_by", "last_updated_at", "last_updated_by"] {
+            members.remove(made);
+        }
+        // What the spans of a trace amount to: these have none.
+        for made in ["span_count", "llm_span_count", "has_tool_spans", "visibility_mode"] {
             members.remove(made);
         }
         Some(members)

@@ -2,51 +2,87 @@
 
 pub(crate) mod evaluator;
 mod spans;
+mod traces;
 
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use spandrel::filter::{Kind, SPAN_FIELDS};
+use spandrel::filter::{Field, Kind, SPAN_FIELDS, TRACE_FIELDS};
 use spandrel::model::Operator;
 
 use crate::support::{Server, contract};
 use evaluator::matches;
 
-/// A server with the fixed spans, and the spans as it shows them.
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+enum Of {
+    Spans,
+    Traces,
+}
+
+use Of::{Spans, Traces};
+
+impl Of {
+    fn path(self) -> &'static str {
+        match self {
+            Spans => "/v1/private/spans",
+            Traces => "/v1/private/traces",
+        }
+    }
+
+    fn fields(self) -> &'static [Field] {
+        match self {
+            Spans => &SPAN_FIELDS,
+            Traces => &TRACE_FIELDS,
+        }
+    }
+}
+
+/// A server with the fixed spans or traces, and these as it shows them.
 struct Fixed {
     server: Server,
-    spans: Vec<Value>,
+    of: Of,
+    all: Vec<Value>,
 }
 
 impl Fixed {
-    async fn start() -> Self {
+    async fn start(of: Of) -> Self {
         let server = Server::start().await;
-        spans::store(&server).await;
-        let page = server.api.get("/v1/private/spans?project_name=fixed&size=1000").await.expect(200).json();
-        let spans = page["content"].as_array().unwrap().clone();
-        assert_eq!(spans.len(), spans::COUNT);
-        Self { server, spans }
+        let count = match of {
+            Spans => {
+                spans::store(&server).await;
+                spans::COUNT
+            }
+            Traces => {
+                traces::store(&server).await;
+                traces::COUNT
+            }
+        };
+        let page = server.api.get(&format!("{}?project_name=fixed&size=1000", of.path())).await.expect(200).json();
+        let all = page["content"].as_array().unwrap().clone();
+        assert_eq!(all.len(), count);
+        Self { server, of, all }
     }
 
     fn expected(&self, filters: &[Value]) -> BTreeSet<String> {
-        let chosen = self.spans.iter().filter(|span| filters.iter().all(|filter| matches(span, filter)));
-        chosen.map(|span| span["id"].as_str().unwrap().to_owned()).collect()
+        let chosen = self.all.iter().filter(|one| filters.iter().all(|filter| matches(one, filter)));
+        chosen.map(|one| one["id"].as_str().unwrap().to_owned()).collect()
     }
 
     /// What the list, the search and the statistics choose.
     async fn chosen(&self, filters: &[Value]) -> [BTreeSet<String>; 2] {
-        let api = &self.server.api;
+        let (api, path) = (&self.server.api, self.of.path());
         let query = [("project_name", "fixed"), ("size", "1000"), ("filters", &json!(filters).to_string())];
-        let page = api.send(api.request("GET", "/v1/private/spans").query(&query)).await.expect(200).json();
-        let ids = |spans: &[Value]| spans.iter().map(|span| span["id"].as_str().unwrap().to_owned()).collect();
+        let page = api.send(api.request("GET", path).query(&query)).await.expect(200).json();
+        let ids = |all: &[Value]| all.iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect();
         let listed: BTreeSet<String> = ids(page["content"].as_array().unwrap());
         assert_eq!(page["total"], listed.len(), "{filters:?}");
-        let stats = api.send(api.request("GET", "/v1/private/spans/stats").query(&query)).await.expect(200).json();
+        let stats = api.send(api.request("GET", &format!("{path}/stats")).query(&query)).await.expect(200).json();
         let count = stats["stats"].as_array().unwrap().first().map_or(json!(0), |item| item["value"].clone());
         assert_eq!(count, listed.len(), "{filters:?}");
         let body = json!({"project_name": "fixed", "limit": 2000, "filters": filters});
-        let answer = api.post("/v1/private/spans/search", &body).await.expect(200);
+        let answer = api.post(&format!("{path}/search"), &body).await.expect(200);
         let found: Vec<Value> = answer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         [listed, ids(&found)]
     }
@@ -55,8 +91,8 @@ impl Fixed {
         let expected = self.expected(filters);
         for chosen in self.chosen(filters).await {
             let names = |ids: &BTreeSet<String>| -> Vec<String> {
-                let named = self.spans.iter().filter(|span| ids.contains(span["id"].as_str().unwrap()));
-                named.map(|span| span["name"].to_string()).collect()
+                let named = self.all.iter().filter(|one| ids.contains(one["id"].as_str().unwrap()));
+                named.map(|one| one["name"].to_string()).collect()
             };
             assert_eq!(chosen, expected, "{filters:?} chose {:?}, not {:?}", names(&chosen), names(&expected));
         }
@@ -91,6 +127,12 @@ fn trials(field: &str) -> (Vec<&'static str>, Vec<&'static str>) {
         ),
         "name" | "model" | "provider" | "error_type" => (texts, none),
         "input" | "output" => (vec!["alpha", "ÉTÉ", "été", "\"k\"", "{\"k\":\"alpha\"}", "%k%", "zz"], none),
+        "thread_id" => (vec!["alpha", "t-1", "T-1", "t_1", "t-", "zz"], none),
+        "visibility_mode" => (vec!["default", "hidden", "default,hidden", "nope"], none),
+        "guardrails" => (vec!["failed", "passed"], none),
+        "annotation_queue_ids" | "experiment_id" | "experiment_ids" => {
+            (vec!["01a20204-c23a-7bad-84c4-1aba08155e01", "01a2"], none)
+        }
         "type" => (vec!["llm", "tool", "llm,tool", "unknown", "general, guardrail", "nope"], none),
         "environment" => (vec!["prod", "Prod", "prod,test", "zz"], none),
         "source" => (vec!["sdk", "experiment", "evaluator", "nope"], none),
@@ -98,6 +140,7 @@ fn trials(field: &str) -> (Vec<&'static str>, Vec<&'static str>) {
         "total_estimated_cost"
         | "duration"
         | "ttft"
+        | "llm_span_count"
         | "usage.total_tokens"
         | "usage.prompt_tokens"
         | "usage.completion_tokens" => (numbers, none),
@@ -105,7 +148,9 @@ fn trials(field: &str) -> (Vec<&'static str>, Vec<&'static str>) {
             (vec!["alpha", "ALPHA", "1.5", "2", "null", "true", "", "É", "a%"], paths)
         }
         "tags" => (vec!["alpha", "Alpha", "lph", "É", "%", "zz"], none),
-        "feedback_scores" => (vec!["0.5", "1", "0.55", "-1e0", "0"], vec!["quality", "QUALITY", "other name", "zz"]),
+        "feedback_scores" | "span_feedback_scores" => {
+            (vec!["0.5", "1", "0.55", "-1e0", "0"], vec!["quality", "QUALITY", "other name", "zz"])
+        }
         "error_info" => (vec![""], none),
         _ => (none.clone(), none),
     }
@@ -116,9 +161,9 @@ fn filter(field: &str, operator: Operator, key: Option<&str>, value: &str) -> Va
 }
 
 /// Every field, operator, key and value of the table.
-fn all() -> Vec<(Kind, Operator, Value)> {
+fn all(of: Of) -> Vec<(Kind, Operator, Value)> {
     let mut all = Vec::new();
-    for field in &SPAN_FIELDS {
+    for field in of.fields() {
         let (values, keys) = trials(field.name);
         assert!(!values.is_empty(), "the field {} has no values in this test", field.name);
         let keys: Vec<Option<&str>> = if keys.is_empty() { vec![None] } else { keys.into_iter().map(Some).collect() };
@@ -146,9 +191,18 @@ fn taken(kind: Kind, operator: Operator, filter: &Value) -> bool {
 }
 
 #[tokio::test]
-async fn every_field_and_operator_chooses_what_a_plain_evaluation_does() {
-    let fixed = Fixed::start().await;
-    let all = all();
+async fn every_field_and_operator_chooses_spans_as_a_plain_evaluation_does() {
+    every_field_and_operator(Spans).await;
+}
+
+#[tokio::test]
+async fn every_field_and_operator_chooses_traces_as_a_plain_evaluation_does() {
+    every_field_and_operator(Traces).await;
+}
+
+async fn every_field_and_operator(of: Of) {
+    let fixed = Fixed::start(of).await;
+    let all = all(of);
     assert!(all.len() > 1_000, "only {} filters", all.len());
     let mut some = 0;
     for (kind, operator, filter) in &all {
@@ -162,16 +216,22 @@ async fn every_field_and_operator_chooses_what_a_plain_evaluation_does() {
 
 #[tokio::test]
 async fn what_a_field_cannot_be_asked_is_refused_by_name() {
-    let fixed = Fixed::start().await;
-    let api = &fixed.server.api;
+    for of in [Spans, Traces] {
+        refuses(of).await;
+    }
+}
+
+async fn refuses(of: Of) {
+    let fixed = Fixed::start(of).await;
+    let (api, path) = (&fixed.server.api, of.path());
     let mut refused = 0;
-    for (kind, operator, filter) in all() {
+    for (kind, operator, filter) in all(of) {
         if taken(kind, operator, &filter) || refused > 400 {
             continue;
         }
         refused += 1;
         let query = [("project_name", "fixed"), ("filters", &json!([filter]).to_string())];
-        let answer = api.send(api.request("GET", "/v1/private/spans").query(&query)).await.expect(400);
+        let answer = api.send(api.request("GET", path).query(&query)).await.expect(400);
         let message = answer.errors().remove(0);
         if !kind.operators().contains(&operator) {
             let field = filter["field"].as_str().unwrap();
@@ -182,17 +242,19 @@ async fn what_a_field_cannot_be_asked_is_refused_by_name() {
         assert!(answer.pointers()[0].starts_with("/filters/0"), "{}", answer.text());
         assert!(answer.json()["details"].as_str().unwrap().contains("expected"), "{}", answer.text());
         let body = json!({"project_name": "fixed", "filters": [filter]});
-        api.post("/v1/private/spans/search", &body).await.expect(400);
+        api.post(&format!("{path}/search"), &body).await.expect(400);
     }
     assert!(refused > 100, "only {refused}");
 }
 
 #[tokio::test]
 async fn presence_needs_no_value() {
-    let fixed = Fixed::start().await;
-    for value in [json!(null), json!("")] {
-        for field in ["tags", "environment", "error_info"] {
-            fixed.check(&[json!({"field": field, "operator": "is_empty", "value": value})]).await;
+    for of in [Spans, Traces] {
+        let fixed = Fixed::start(of).await;
+        for value in [json!(null), json!("")] {
+            for field in ["tags", "environment", "error_info"] {
+                fixed.check(&[json!({"field": field, "operator": "is_empty", "value": value})]).await;
+            }
         }
     }
 }
@@ -200,9 +262,23 @@ async fn presence_needs_no_value() {
 /// The expressions of the SDKs' query language, as they compile them.
 #[tokio::test]
 async fn compiled_expressions_choose_what_a_plain_evaluation_does() {
-    let fixed = Fixed::start().await;
+    let spans = include_str!("../data/filters/oql.jsonl");
+    assert!(compiled_expressions(Spans, spans).await > 40);
+    // Most of what is asked of spans is asked of traces, too.
+    let of_both = |case: &Value| {
+        let fields: Vec<_> = case["filters"].as_array().unwrap().iter().map(|filter| &filter["field"]).collect();
+        fields.iter().all(|name| **name == "custom" || TRACE_FIELDS.iter().any(|field| **name == field.name))
+    };
+    let alike: Vec<&str> = spans.lines().filter(|line| of_both(&serde_json::from_str(line).unwrap())).collect();
+    assert!(compiled_expressions(Traces, &alike.join("\n")).await > 25);
+    assert!(compiled_expressions(Traces, include_str!("../data/filters/oql-traces.jsonl")).await > 10);
+}
+
+/// How many of them are taken.
+async fn compiled_expressions(of: Of, cases: &str) -> usize {
+    let fixed = Fixed::start(of).await;
     let mut taken = 0;
-    for line in include_str!("../data/filters/oql.jsonl").lines() {
+    for line in cases.lines() {
         let case: Value = serde_json::from_str(line).unwrap();
         let filters = case["filters"].as_array().unwrap().clone();
         if case["accepted"] == true {
@@ -210,24 +286,30 @@ async fn compiled_expressions_choose_what_a_plain_evaluation_does() {
             taken += 1;
         } else {
             let body = json!({"project_name": "fixed", "filters": filters});
-            let answer = fixed.server.api.post("/v1/private/spans/search", &body).await;
+            let answer = fixed.server.api.post(&format!("{}/search", of.path()), &body).await;
             assert_eq!(answer.status, 400, "{case}: {}", answer.text());
         }
     }
-    assert!(taken > 40, "only {taken}");
+    taken
 }
 
 /// Several filters must all hold.
 #[test]
 fn random_lists_of_filters_choose_what_a_plain_evaluation_does() {
+    for of in [Spans, Traces] {
+        random_lists(of);
+    }
+}
+
+fn random_lists(of: Of) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let fixed = runtime.block_on(Fixed::start());
-    let usable: Vec<Value> = all()
+    let fixed = runtime.block_on(Fixed::start(of));
+    let usable: Vec<Value> = all(of)
         .into_iter()
         .filter(|(kind, operator, filter)| taken(*kind, *operator, filter))
         .map(|(_, _, filter)| filter)
         .collect();
-    let cases = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) };
+    let cases = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(150) };
     proptest!(cases, |(chosen in prop::collection::vec(0..usable.len(), 2..5))| {
         let filters: Vec<Value> = chosen.iter().map(|at| usable[*at].clone()).collect();
         runtime.block_on(fixed.check(&filters));
@@ -247,7 +329,7 @@ fn the_page_about_filters_is_the_table() {
 /// More items than a statement has parameters, and as many filters as may be.
 #[tokio::test]
 async fn many_items_and_many_filters_are_answered() {
-    let fixed = Fixed::start().await;
+    let fixed = Fixed::start(Spans).await;
     let items = (0..40_000).map(|number| format!("e{number}")).chain(["prod".to_owned()]).collect::<Vec<_>>().join(",");
     for (operator, absent) in [("in", false), ("not_in", true)] {
         let body = json!({"project_name": "fixed", "filters": [{"field": "environment", "operator": operator, "value": items}]});
@@ -265,7 +347,7 @@ async fn many_items_and_many_filters_are_answered() {
 /// A NUL ends no text: only what really ends with it matches.
 #[tokio::test]
 async fn a_nul_in_a_value_is_a_character() {
-    let fixed = Fixed::start().await;
+    let fixed = Fixed::start(Spans).await;
     for operator in ["starts_with", "ends_with"] {
         let body =
             json!({"project_name": "fixed", "filters": [{"field": "name", "operator": operator, "value": "\u{0}"}]});
@@ -277,7 +359,7 @@ async fn a_nul_in_a_value_is_a_character() {
 /// Each line of a search is a span as documented.
 #[tokio::test]
 async fn lines_of_a_search_are_spans() {
-    let fixed = Fixed::start().await;
+    let fixed = Fixed::start(Spans).await;
     let answer = fixed.server.api.post("/v1/private/spans/search", &json!({"project_name": "FIXED"})).await.expect(200);
     let validator = contract().validator("/components/schemas/Span_Public");
     let text = answer.text();

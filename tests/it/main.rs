@@ -6,6 +6,7 @@ mod support;
 
 mod bad_input;
 mod batch;
+mod commits;
 mod coverage;
 mod create_span;
 mod deletes;
@@ -23,6 +24,8 @@ mod replay;
 mod scores;
 mod threads;
 mod tidy;
+mod trace_lists;
+mod traces;
 mod transport;
 mod update;
 mod upgrades;

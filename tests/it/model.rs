@@ -1,9 +1,9 @@
-//! Random sequences of writes, held against a simple model after each step.
+//! Random sequences of writes of spans and traces, held against a simple model after each step.
 //!
 //! The model is the history of what was accepted: what a member is, is told from all of it every time. Writes are also
 //! delivered twice, and later than others. `SPANDREL_MODEL_SEED` repeats a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -15,13 +15,39 @@ use spandrel::clock::Clock;
 
 use crate::support::{Server, fresh_id, recounted};
 
-const SEQUENCES: u64 = 25;
+const SEQUENCES: u64 = 15;
 const STEPS: usize = 120;
 const DAY: i64 = 24 * 3600 * 1_000_000_000;
 
-/// What was accepted for one span.
+/// Spans or traces.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    Spans,
+    Traces,
+}
+
+use Kind::{Spans, Traces};
+
+impl Kind {
+    fn path(self) -> &'static str {
+        match self {
+            Spans => "/v1/private/spans",
+            Traces => "/v1/private/traces",
+        }
+    }
+
+    /// The member of a batch.
+    fn name(self) -> &'static str {
+        match self {
+            Spans => "spans",
+            Traces => "traces",
+        }
+    }
+}
+
+/// What was accepted for one span or trace.
 #[derive(Default)]
-struct Span {
+struct Thing {
     writes: Vec<Write>,
     scores: BTreeMap<String, Value>,
     comments: Vec<(String, String)>,
@@ -46,7 +72,7 @@ impl Write {
     }
 }
 
-impl Span {
+impl Thing {
     fn created(&self) -> bool {
         self.writes.iter().any(|write| !write.update)
     }
@@ -109,11 +135,14 @@ impl Span {
     }
 
     /// What a single write that states another identity is answered.
-    fn conflict(&self, update: bool, members: &Map<String, Value>) -> Option<&'static str> {
+    fn conflict(&self, kind: Kind, update: bool, members: &Map<String, Value>) -> Option<&'static str> {
         if !self.created() {
             return None;
         }
         let project = members.get("project_name").is_some_and(|name| *name != self.shown("project_name"));
+        if kind == Traces {
+            return project.then_some("Project name and workspace name do not match the existing trace");
+        }
         let parent = members.get("parent_span_id").is_some_and(|stated| {
             let stored = self.shown("parent_span_id");
             if stored.is_null() { update } else { *stated != stored }
@@ -137,15 +166,18 @@ impl Span {
 struct World {
     server: Server,
     now: Arc<AtomicI64>,
-    spans: BTreeMap<String, Span>,
-    ids: Vec<String>,
-    others: Vec<String>,
+    spans: BTreeMap<String, Thing>,
+    traces: BTreeMap<String, Thing>,
+    span_ids: Vec<String>,
+    /// The first two are those that spans state.
+    trace_ids: Vec<String>,
+    parents: Vec<String>,
     rng: StdRng,
     /// Writes that were sent before, to be sent again.
-    sent: Vec<(bool, String, Map<String, Value>)>,
+    sent: Vec<(Kind, bool, String, Map<String, Value>)>,
 }
 
-const MEMBERS: [&str; 16] = [
+const MEMBERS: [&str; 20] = [
     "trace_id",
     "parent_span_id",
     "project_name",
@@ -157,14 +189,49 @@ const MEMBERS: [&str; 16] = [
     "output",
     "metadata",
     "model",
+    "provider",
     "tags",
     "usage",
+    "total_estimated_cost",
     "environment",
     "ttft",
     "source",
+    "thread_id",
+    "error_info",
 ];
 
+/// Members that only spans, or only traces, have.
+const OF_SPANS: [&str; 8] =
+    ["trace_id", "parent_span_id", "type", "model", "provider", "usage", "total_estimated_cost", "project_name"];
+const OF_TRACES: [&str; 1] = ["thread_id"];
+
 impl World {
+    fn new(server: Server, now: Arc<AtomicI64>, seed: u64) -> Self {
+        let ids = |count: usize| (0..count).map(|_| fresh_id()).collect();
+        Self {
+            server,
+            now,
+            spans: BTreeMap::new(),
+            traces: BTreeMap::new(),
+            span_ids: ids(6),
+            trace_ids: ids(3),
+            parents: ids(2),
+            rng: StdRng::seed_from_u64(seed),
+            sent: Vec::new(),
+        }
+    }
+
+    fn things(&mut self, kind: Kind) -> &mut BTreeMap<String, Thing> {
+        match kind {
+            Spans => &mut self.spans,
+            Traces => &mut self.traces,
+        }
+    }
+
+    fn there(&mut self, kind: Kind, id: &str) -> bool {
+        self.things(kind).get(id).is_some_and(|thing| !thing.writes.is_empty())
+    }
+
     fn pick<T: Clone>(&mut self, from: &[T]) -> T {
         from.choose(&mut self.rng).unwrap().clone()
     }
@@ -174,14 +241,14 @@ impl World {
     }
 
     /// Some members, as a create or an update states them.
-    fn members(&mut self, update: bool) -> Map<String, Value> {
+    fn members(&mut self, kind: Kind, update: bool) -> Map<String, Value> {
         let mut members = Map::new();
-        let others = self.others.clone();
+        let (traces, parents) = (self.trace_ids.clone(), self.parents.clone());
         let mark = self.rng.random_range(0..1000);
         for (name, values) in [
-            ("trace_id", vec![json!(others[0]), json!(others[0]), json!(others[0]), json!(others[1])]),
-            ("parent_span_id", vec![json!(others[2]), json!(others[2]), json!(others[3])]),
-            ("project_name", vec![json!("one"), json!("one"), json!("two")]),
+            ("trace_id", vec![json!(traces[0]), json!(traces[0]), json!(traces[0]), json!(traces[1])]),
+            ("parent_span_id", vec![json!(parents[0]), json!(parents[0]), json!(parents[1])]),
+            ("project_name", vec![json!("one"), json!("one"), json!("one"), json!("two")]),
             ("name", vec![json!(format!("n{mark}"))]),
             ("type", vec![json!("llm"), json!("tool")]),
             ("end_time", vec![json!("2024-01-15T10:00:00Z"), json!("2024-01-15T10:00:01Z")]),
@@ -189,13 +256,19 @@ impl World {
             ("output", vec![json!({"o": mark})]),
             ("metadata", vec![json!({"m": mark})]),
             ("model", vec![json!(format!("m{mark}"))]),
+            ("provider", vec![json!("openai"), json!("another")]),
             ("tags", vec![json!(["a"]), json!(["b", "a"]), json!(["c"])]),
-            ("usage", vec![json!({"t": mark}), json!({})]),
+            ("usage", vec![json!({"t": mark}), json!({"t": 1, "u": mark}), json!({})]),
+            ("total_estimated_cost", vec![json!(0.1), json!(0.2), json!(0.7)]),
             ("environment", vec![json!("prod"), json!("test")]),
             ("ttft", vec![json!(1.5), json!(2.5)]),
             ("source", vec![json!("sdk"), json!("evaluator")]),
+            ("thread_id", vec![json!("t1"), json!("t2")]),
+            ("error_info", vec![json!({"exception_type": "E", "traceback": format!("{mark}")})]),
         ] {
-            if self.chance(0.4) || (update && name == "trace_id") {
+            let foreign = if kind == Spans { &OF_TRACES[..] } else { &OF_SPANS[..7] };
+            let stated = self.chance(0.4) || (kind == Spans && update && name == "trace_id");
+            if stated && !foreign.contains(&name) {
                 members.insert(name.to_owned(), self.pick(&values));
             }
         }
@@ -231,214 +304,295 @@ impl World {
         self.now.fetch_add(1_000_000, Ordering::SeqCst) + 1_000_000
     }
 
-    fn record(&mut self, id: &str, update: bool, members: &Map<String, Value>, arrival: i64) {
+    fn record(&mut self, kind: Kind, id: &str, update: bool, members: &Map<String, Value>, arrival: i64) {
         let write = Write { update, arrival, members: members.clone() };
-        self.spans.entry(id.to_owned()).or_default().writes.push(write);
+        self.things(kind).entry(id.to_owned()).or_default().writes.push(write);
     }
 
-    #[expect(clippy::too_many_lines, reason = "one arm for each kind of write")]
     async fn step(&mut self) {
-        let ids = self.ids.clone();
+        let kind = if self.chance(0.6) { Spans } else { Traces };
+        let ids = if kind == Spans { self.span_ids.clone() } else { self.trace_ids.clone() };
         let id = self.pick(&ids);
-        let path = format!("/v1/private/spans/{id}");
-        let there = self.spans.get(&id).is_some_and(|span| !span.writes.is_empty());
         let arrival = self.tick();
         match self.rng.random_range(0..100) {
             0..30 => {
-                let members = self.members(false);
-                self.create(&id, members, arrival).await;
+                let members = self.members(kind, false);
+                self.create(kind, &id, members, arrival).await;
             }
-            30..45 => {
-                let mut spans = Vec::new();
-                for _ in 0..self.rng.random_range(1..5) {
-                    let id = self.pick(&ids);
-                    spans.push((id, self.members(false)));
-                }
-                let bodies: Vec<Value> = spans.iter().map(|(id, members)| with_id(id, members)).collect();
-                self.server.api.post("/v1/private/spans/batch", &json!({"spans": bodies})).await.expect(204);
-                for (id, members) in spans {
-                    self.record(&id, false, &members, arrival);
-                }
-            }
+            30..45 => self.create_many(kind, &ids, arrival).await,
             45..65 => {
-                let members = self.members(true);
-                self.update(&id, members, arrival).await;
+                let members = self.members(kind, true);
+                self.update(kind, &id, members, arrival).await;
             }
             65..72 => {
-                let Some((update, id, members)) = self.sent.choose(&mut self.rng).cloned() else { return };
-                if update { self.update(&id, members, arrival).await } else { self.create(&id, members, arrival).await }
-            }
-            72..80 => {
-                let mut members = self.members(true);
-                let several = [self.pick(&ids), self.pick(&ids)];
-                let merge = self.chance(0.5);
-                let body = json!({"ids": several, "update": members, "merge_tags": merge});
-                self.server.api.patch("/v1/private/spans/batch", &body).await.expect(204);
-                if merge
-                    && !members.contains_key("tags_to_add")
-                    && let Some(tags) = members.remove("tags")
-                {
-                    members.insert("tags_to_add".to_owned(), tags);
-                }
-                members.retain(|name, _| !["trace_id", "parent_span_id", "project_name"].contains(&name.as_str()));
-                let mut done = Vec::new();
-                for id in several {
-                    if !done.contains(&id) && self.spans.get(&id).is_some_and(|span| !span.writes.is_empty()) {
-                        self.record(&id, true, &members, arrival);
-                    }
-                    done.push(id);
-                }
-            }
-            80..84 => {
-                self.server.api.send(self.server.api.request("DELETE", &path)).await.expect(204);
-                // What was accepted before is gone: scores, too, that came before their span.
-                self.spans.remove(&id);
-            }
-            84..92 => {
-                let name = self.pick(&["q", "r"]);
-                let value = json!(self.rng.random_range(0..10));
-                let single = self.chance(0.5);
-                if single {
-                    let body = json!({"name": name, "value": value, "source": "sdk"}).to_string();
-                    let answer = self.server.api.raw("PUT", &format!("{path}/feedback-scores"), body).await;
-                    assert_eq!(answer.status, if there { 204 } else { 404 });
+                let Some((kind, update, id, members)) = self.sent.choose(&mut self.rng).cloned() else { return };
+                if update {
+                    self.update(kind, &id, members, arrival).await;
                 } else {
-                    let body =
-                        json!({"scores": [{"id": id, "name": name, "value": value, "source": "sdk"}]}).to_string();
-                    self.server.api.raw("PUT", "/v1/private/spans/feedback-scores", body).await.expect(204);
-                }
-                if there || !single {
-                    self.spans.entry(id).or_default().scores.insert(name.to_owned(), value);
+                    self.create(kind, &id, members, arrival).await;
                 }
             }
+            72..80 => self.update_many(kind, &ids, arrival).await,
+            80..84 => self.delete(kind, &ids).await,
+            84..92 => self.score(kind, id).await,
             92..95 => {
                 let name = self.pick(&["q", "r"]);
-                self.server
-                    .api
-                    .post(&format!("{path}/feedback-scores/delete"), &json!({"name": name}))
-                    .await
-                    .expect(204);
-                if let Some(span) = self.spans.get_mut(&id) {
-                    span.scores.remove(name);
+                let path = format!("{}/{id}/feedback-scores/delete", kind.path());
+                self.server.api.post(&path, &json!({"name": name})).await.expect(204);
+                if let Some(thing) = self.things(kind).get_mut(&id) {
+                    thing.scores.remove(name);
                 }
             }
             95..98 => {
                 let text = format!("c{}", self.rng.random_range(0..1000));
-                let answer = self.server.api.post(&format!("{path}/comments"), &json!({"text": text})).await;
+                let there = self.there(kind, &id);
+                let path = format!("{}/{id}/comments", kind.path());
+                let answer = self.server.api.post(&path, &json!({"text": text})).await;
                 assert_eq!(answer.status, if there { 201 } else { 404 });
                 if there {
                     let comment = answer.json()["id"].as_str().unwrap().to_owned();
-                    self.spans.get_mut(&id).unwrap().comments.push((comment, text));
+                    self.things(kind).get_mut(&id).unwrap().comments.push((comment, text));
                 }
             }
-            _ => {
-                let known: Vec<(String, String)> = self
-                    .spans
-                    .iter()
-                    .flat_map(|(id, span)| span.comments.iter().map(|(comment, _)| (id.clone(), comment.clone())))
-                    .collect();
-                let Some((id, comment)) = known.choose(&mut self.rng).cloned() else { return };
-                let comments = &mut self.spans.get_mut(&id).unwrap().comments;
-                if self.rng.random_bool(0.5) {
-                    self.server
-                        .api
-                        .patch(&format!("/v1/private/spans/comments/{comment}"), &json!({"text": "changed"}))
-                        .await
-                        .expect(204);
-                    let changed = comments.iter_mut().find(|(known, _)| *known == comment).unwrap();
-                    changed.1 = String::from("changed");
-                } else {
-                    self.server
-                        .api
-                        .post("/v1/private/spans/comments/delete", &json!({"ids": [comment]}))
-                        .await
-                        .expect(204);
-                    comments.retain(|(known, _)| *known != comment);
-                }
+            _ => self.change_comment(kind).await,
+        }
+    }
+
+    async fn create_many(&mut self, kind: Kind, ids: &[String], arrival: i64) {
+        let mut things = Vec::new();
+        for _ in 0..self.rng.random_range(1..5) {
+            let id = self.pick(ids);
+            things.push((id, self.members(kind, false)));
+        }
+        let bodies: Vec<Value> = things.iter().map(|(id, members)| with_id(id, members)).collect();
+        self.server.api.post(&format!("{}/batch", kind.path()), &json!({kind.name(): bodies})).await.expect(204);
+        for (id, members) in things {
+            self.record(kind, &id, false, &members, arrival);
+        }
+    }
+
+    async fn update_many(&mut self, kind: Kind, ids: &[String], arrival: i64) {
+        let mut members = self.members(kind, true);
+        let several = [self.pick(ids), self.pick(ids)];
+        let merge = self.chance(0.5);
+        let body = json!({"ids": several, "update": members, "merge_tags": merge});
+        self.server.api.patch(&format!("{}/batch", kind.path()), &body).await.expect(204);
+        if merge
+            && !members.contains_key("tags_to_add")
+            && let Some(tags) = members.remove("tags")
+        {
+            members.insert("tags_to_add".to_owned(), tags);
+        }
+        members.retain(|name, _| !["trace_id", "parent_span_id", "project_name"].contains(&name.as_str()));
+        let mut done = Vec::new();
+        for id in several {
+            if !done.contains(&id) && self.there(kind, &id) {
+                self.record(kind, &id, true, &members, arrival);
+            }
+            done.push(id);
+        }
+    }
+
+    /// What was accepted before is gone: scores, too, that came before their span or trace. A trace takes its spans.
+    async fn delete(&mut self, kind: Kind, ids: &[String]) {
+        let (id, other) = (self.pick(ids), self.pick(ids));
+        let gone = if kind == Traces && self.chance(0.3) {
+            let body = json!({"ids": [id, other]});
+            self.server.api.post("/v1/private/traces/delete", &body).await.expect(204);
+            vec![id, other]
+        } else {
+            self.server.api.delete(&format!("{}/{id}", kind.path())).await.expect(204);
+            vec![id]
+        };
+        for id in gone {
+            self.things(kind).remove(&id);
+            if kind == Traces {
+                self.spans.retain(|_, span| span.writes.is_empty() || span.shown("trace_id") != id);
             }
         }
     }
 
-    async fn create(&mut self, id: &str, members: Map<String, Value>, arrival: i64) {
-        let answer = self.server.api.post("/v1/private/spans", &with_id(id, &members)).await;
-        if let Some(text) = self.spans.get(id).and_then(|span| span.conflict(false, &members)) {
+    async fn score(&mut self, kind: Kind, id: String) {
+        let there = self.there(kind, &id);
+        let name = self.pick(&["q", "r"]);
+        let value = json!(self.rng.random_range(0..10));
+        let single = self.chance(0.5);
+        if single {
+            let body = json!({"name": name, "value": value, "source": "sdk"});
+            let answer = self.server.api.put(&format!("{}/{id}/feedback-scores", kind.path()), &body).await;
+            assert_eq!(answer.status, if there { 204 } else { 404 });
+        } else {
+            let body = json!({"scores": [{"id": id, "name": name, "value": value, "source": "sdk"}]});
+            self.server.api.put(&format!("{}/feedback-scores", kind.path()), &body).await.expect(204);
+        }
+        if there || !single {
+            self.things(kind).entry(id).or_default().scores.insert(name.to_owned(), value);
+        }
+    }
+
+    async fn change_comment(&mut self, kind: Kind) {
+        let known: Vec<(String, String)> = self
+            .things(kind)
+            .iter()
+            .flat_map(|(id, thing)| thing.comments.iter().map(|(comment, _)| (id.clone(), comment.clone())))
+            .collect();
+        let Some((id, comment)) = known.choose(&mut self.rng).cloned() else { return };
+        let change = self.chance(0.5);
+        let path = format!("{}/comments", kind.path());
+        if change {
+            let body = json!({"text": "changed"});
+            self.server.api.patch(&format!("{path}/{comment}"), &body).await.expect(204);
+        } else {
+            self.server.api.post(&format!("{path}/delete"), &json!({"ids": [comment]})).await.expect(204);
+        }
+        let comments = &mut self.things(kind).get_mut(&id).unwrap().comments;
+        if change {
+            comments.iter_mut().find(|(known, _)| *known == comment).unwrap().1 = String::from("changed");
+        } else {
+            comments.retain(|(known, _)| *known != comment);
+        }
+    }
+
+    async fn create(&mut self, kind: Kind, id: &str, members: Map<String, Value>, arrival: i64) {
+        let answer = self.server.api.post(kind.path(), &with_id(id, &members)).await;
+        if let Some(text) = self.things(kind).get(id).and_then(|thing| thing.conflict(kind, false, &members)) {
             assert_eq!(answer.expect(409).errors(), [text]);
             return;
         }
         answer.expect(201);
-        self.record(id, false, &members, arrival);
-        self.sent.push((false, id.to_owned(), members));
+        self.record(kind, id, false, &members, arrival);
+        self.sent.push((kind, false, id.to_owned(), members));
     }
 
-    async fn update(&mut self, id: &str, members: Map<String, Value>, arrival: i64) {
-        let answer = self.server.api.patch(&format!("/v1/private/spans/{id}"), &Value::Object(members.clone())).await;
-        if let Some(text) = self.spans.get(id).and_then(|span| span.conflict(true, &members)) {
+    async fn update(&mut self, kind: Kind, id: &str, members: Map<String, Value>, arrival: i64) {
+        let path = format!("{}/{id}", kind.path());
+        let answer = self.server.api.patch(&path, &Value::Object(members.clone())).await;
+        if let Some(text) = self.things(kind).get(id).and_then(|thing| thing.conflict(kind, true, &members)) {
             assert_eq!(answer.expect(409).errors(), [text]);
             return;
         }
         answer.expect(204);
-        self.record(id, true, &members, arrival);
-        self.sent.push((true, id.to_owned(), members));
+        self.record(kind, id, true, &members, arrival);
+        self.sent.push((kind, true, id.to_owned(), members));
     }
 
-    /// Every span is what the model tells.
+    /// Every span and trace is what the model tells.
     async fn compare(&self) {
-        let mut totals: BTreeMap<String, usize> = BTreeMap::new();
-        for id in &self.ids {
-            let path = format!("/v1/private/spans/{id}");
-            let Some(span) = self.spans.get(id).filter(|span| !span.writes.is_empty()) else {
-                self.server.api.get(&path).await.expect(404);
-                continue;
-            };
-            let stored = self.server.api.get(&path).await.expect(200).json();
-            for member in MEMBERS {
-                let wanted = span.shown(member);
-                let got =
-                    if member == "environment" && stored[member] == "" { Value::Null } else { stored[member].clone() };
-                // A trace that no client stated is one that the server made.
-                if member == "trace_id" && wanted.is_null() {
-                    assert!(got.is_string());
+        for (kind, things, ids) in [(Spans, &self.spans, &self.span_ids), (Traces, &self.traces, &self.trace_ids)] {
+            let mut totals: BTreeMap<String, usize> = BTreeMap::new();
+            for id in ids {
+                let path = format!("{}/{id}", kind.path());
+                let Some(thing) = things.get(id).filter(|thing| !thing.writes.is_empty()) else {
+                    self.server.api.get(&path).await.expect(404);
                     continue;
+                };
+                let stored = self.server.api.get(&path).await.expect(200).json();
+                compare_one(kind, thing, &stored);
+                if kind == Traces {
+                    self.compare_sums(id, thing, &stored);
                 }
-                if member == "tags" {
-                    let sorted = |value: &Value| -> Vec<String> {
-                        let mut tags: Vec<String> = serde_json::from_value(value.clone()).unwrap_or_default();
-                        tags.sort();
-                        tags
-                    };
-                    assert_eq!(sorted(&got), sorted(&wanted), "{member} of {stored:#}");
-                    continue;
-                }
-                assert_eq!(got, wanted, "{member} of {stored:#}");
+                *totals.entry(thing.shown("project_name").as_str().unwrap().to_owned()).or_default() += 1;
             }
-            let scores: BTreeMap<String, Value> = stored["feedback_scores"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .map(|score| (score["name"].as_str().unwrap().to_owned(), score["value"].clone()))
-                .collect();
-            assert_eq!(scores, span.scores);
-            let comments: Vec<&str> = stored["comments"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .map(|comment| comment["text"].as_str().unwrap())
-                .collect();
-            assert_eq!(comments, span.comments.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>());
-            *totals.entry(span.shown("project_name").as_str().unwrap().to_owned()).or_default() += 1;
-        }
-        for (project, total) in totals {
-            let query = [("project_name", project.as_str()), ("size", "1")];
-            let page = self
-                .server
-                .api
-                .send(self.server.api.request("GET", "/v1/private/spans").query(&query))
-                .await
-                .expect(200)
-                .json();
-            assert_eq!(page["total"], total, "{project}");
+            for (project, total) in totals {
+                let query = [("project_name", project.as_str()), ("size", "1")];
+                let request = self.server.api.request("GET", kind.path()).query(&query);
+                let page = self.server.api.send(request).await.expect(200).json();
+                assert_eq!(page["total"], total, "{kind:?} of {project}");
+            }
         }
     }
+
+    /// What its spans amount to: those of the model that are in the trace and in its project.
+    fn compare_sums(&self, id: &str, trace: &Thing, stored: &Value) {
+        let spans: Vec<&Thing> = self
+            .spans
+            .values()
+            .filter(|span| !span.writes.is_empty())
+            .filter(|span| span.shown("trace_id") == id && span.shown("project_name") == trace.shown("project_name"))
+            .collect();
+        let of_type = |kind: &str| spans.iter().filter(|span| span.shown("type") == kind).count();
+        assert_eq!(
+            (&stored["span_count"], &stored["llm_span_count"], &stored["has_tool_spans"]),
+            (&json!(spans.len()), &json!(of_type("llm")), &json!(of_type("tool") > 0)),
+            "{stored:#}"
+        );
+        let mut usage: BTreeMap<String, i64> = BTreeMap::new();
+        for span in &spans {
+            for (name, tokens) in span.shown("usage").as_object().into_iter().flatten() {
+                *usage.entry(name.clone()).or_default() += tokens.as_i64().unwrap();
+            }
+        }
+        assert_eq!(stored["usage"], if usage.is_empty() { Value::Null } else { json!(usage) }, "{stored:#}");
+        // In tenths: exact, as the answer must be.
+        let cost = |span: &&Thing| span.shown("total_estimated_cost").as_f64().map(|cost| (cost * 10.0).round());
+        let cost: f64 = spans.iter().filter_map(cost).sum();
+        let cost = if cost > 0.0 { (cost / 10.0).to_string() } else { "null".to_owned() };
+        assert_eq!(stored["total_estimated_cost"].to_string(), cost, "{stored:#}");
+        let providers = spans.iter().filter_map(|span| span.shown("provider").as_str().map(str::to_owned));
+        let providers: BTreeSet<String> = providers.collect();
+        let shown = if providers.is_empty() { Value::Null } else { json!(providers) };
+        assert_eq!((&stored["providers"], &stored["metadata"]["providers"]), (&shown, &shown), "{stored:#}");
+        let mut scores: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+        for (name, value) in spans.iter().flat_map(|span| &span.scores) {
+            scores.entry(name).or_default().push(value.as_f64().unwrap());
+        }
+        let shown = stored["span_feedback_scores"].as_array().into_iter().flatten();
+        let shown: BTreeMap<&str, f64> =
+            shown.map(|score| (score["name"].as_str().unwrap(), score["value"].as_f64().unwrap())).collect();
+        assert!(shown.keys().eq(scores.keys()), "{stored:#}");
+        for (name, values) in scores {
+            let count = f64::from(u32::try_from(values.len()).unwrap());
+            let mean = values.iter().sum::<f64>() / count;
+            assert!((shown[name] - mean).abs() < 1e-8, "{name}: {mean} of {stored:#}");
+        }
+    }
+}
+
+/// The members, scores and comments of one.
+fn compare_one(kind: Kind, thing: &Thing, stored: &Value) {
+    // The name of a trace's project is not told; its totals are compared.
+    let foreign = if kind == Spans { &OF_TRACES[..] } else { &OF_SPANS[..] };
+    for member in MEMBERS.into_iter().filter(|member| !foreign.contains(member)) {
+        let wanted = thing.shown(member);
+        let mut got = stored[member].clone();
+        match member {
+            "environment" if got == "" => got = Value::Null,
+            // A trace that no client stated is one that the server made.
+            "trace_id" if wanted.is_null() => {
+                assert!(got.is_string());
+                continue;
+            }
+            // What answers add is not what was stated.
+            "metadata" => {
+                if let Some(members) = got.as_object_mut() {
+                    members.retain(|name, _| !["provider", "providers"].contains(&name.as_str()));
+                }
+                if got == json!({}) {
+                    got = Value::Null;
+                }
+            }
+            _ => {}
+        }
+        if member == "tags" {
+            let sorted = |value: &Value| -> Vec<String> {
+                let mut tags: Vec<String> = serde_json::from_value(value.clone()).unwrap_or_default();
+                tags.sort();
+                tags
+            };
+            assert_eq!(sorted(&got), sorted(&wanted), "{member} of {stored:#}");
+            continue;
+        }
+        assert_eq!(got, wanted, "{member} of {stored:#}");
+    }
+    let list = |name: &str| stored[name].as_array().cloned().unwrap_or_default();
+    let scores: BTreeMap<String, Value> = list("feedback_scores")
+        .into_iter()
+        .map(|score| (score["name"].as_str().unwrap().to_owned(), score["value"].clone()))
+        .collect();
+    assert_eq!(scores, thing.scores);
+    let comments = list("comments");
+    let comments: Vec<&str> = comments.iter().map(|comment| comment["text"].as_str().unwrap()).collect();
+    assert_eq!(comments, thing.comments.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>());
 }
 
 fn with_id(id: &str, members: &Map<String, Value>) -> Value {
@@ -458,26 +612,19 @@ async fn every_step_ends_where_the_model_does() {
         let now = Arc::new(AtomicI64::new(1_705_400_000_000_000_000));
         let told = Arc::clone(&now);
         let server = Server::with(&[], Clock::new(move || told.load(Ordering::SeqCst))).await;
-        let mut world = World {
-            server,
-            now,
-            spans: BTreeMap::new(),
-            ids: (0..6).map(|_| fresh_id()).collect(),
-            others: (0..4).map(|_| fresh_id()).collect(),
-            rng: StdRng::seed_from_u64(seed),
-            sent: Vec::new(),
-        };
-        for _ in 0..STEPS {
+        let mut world = World::new(server, now, seed);
+        for step in 0..STEPS {
             world.step().await;
             world.compare().await;
+            if step % 10 == 0 {
+                recounted(&world.server);
+            }
         }
         recounted(&world.server);
         let database = rusqlite::Connection::open(&world.server.database).unwrap();
-        let orphans: i64 = database
-            .query_row("SELECT count(*) FROM span_payloads WHERE span NOT IN (SELECT key FROM spans)", [], |row| {
-                row.get(0)
-            })
-            .unwrap();
-        assert_eq!(orphans, 0);
+        for (payloads, owner, things) in [("span_payloads", "span", "spans"), ("trace_payloads", "trace", "traces")] {
+            let orphans = format!("SELECT count(*) FROM {payloads} WHERE {owner} NOT IN (SELECT key FROM {things})");
+            assert_eq!(database.query_row(&orphans, [], |row| row.get::<_, i64>(0)).unwrap(), 0, "{payloads}");
+        }
     }
 }

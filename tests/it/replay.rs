@@ -22,7 +22,7 @@ struct Request {
 }
 
 /// One after the other, on one server: what a later file looks for, an earlier one has made.
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 13] = [
     ("python-lowlevel", include_str!("../data/traffic/python-lowlevel.jsonl")),
     ("python-track", include_str!("../data/traffic/python-track.jsonl")),
     ("python-highlevel", include_str!("../data/traffic/python-highlevel.jsonl")),
@@ -31,6 +31,11 @@ const FILES: [(&str, &str); 8] = [
     ("ts-track", include_str!("../data/traffic/ts-track.jsonl")),
     ("ts-highlevel", include_str!("../data/traffic/ts-highlevel.jsonl")),
     ("ts-search-lowlevel", include_str!("../data/traffic/ts-search-lowlevel.jsonl")),
+    ("python-configure-healthcheck", include_str!("../data/traffic/python-configure-healthcheck.jsonl")),
+    ("python-datasets-experiments-prompts", include_str!("../data/traffic/python-datasets-experiments-prompts.jsonl")),
+    ("python-retry", include_str!("../data/traffic/python-retry.jsonl")),
+    ("ts-datasets-experiments-prompts", include_str!("../data/traffic/ts-datasets-experiments-prompts.jsonl")),
+    ("ts-retry", include_str!("../data/traffic/ts-retry.jsonl")),
 ];
 
 /// Ids that our server made, where the recorded ones are the recorder's.
@@ -80,36 +85,39 @@ async fn recorded_requests_are_answered_as_their_senders_need() {
             if request.path.ends_with("/comments") {
                 made.comment = answer.json()["id"].as_str().map(str::to_owned);
             }
-            for (id, stated) in written(&request) {
-                let span = server.api.span(&id).await;
-                made.project = span["project_id"].as_str().map(str::to_owned);
+            for (path, stated) in written(&request) {
+                let read = server.api.get(&path).await.expect(200).json();
+                made.project = read["project_id"].as_str().map(str::to_owned);
                 for (member, value) in stated.iter().filter(|(_, value)| !value.is_null()) {
-                    assert!(span.get(member).is_some(), "{at}: {member} of {value} is not there: {span}");
+                    assert!(read.get(member).is_some(), "{at}: {member} of {value} is not there: {read}");
                 }
             }
         }
     }
-    assert!(replayed > 60, "only {replayed} requests");
+    assert!(replayed > 150, "only {replayed} requests");
 }
 
-/// The spans that a request writes, with the members that it states and that are shown.
+/// The spans or traces that a request writes: the address of each, and the members that it states and that are shown.
 fn written(request: &Request) -> Vec<(String, serde_json::Map<String, Value>)> {
     let Some(body) = &request.body else { return Vec::new() };
     let path = request.path.trim_start_matches("/api");
-    let spans: Vec<Value> = match (request.method.as_str(), path) {
-        ("POST", "/v1/private/spans") => vec![body.clone()],
+    let things: Vec<Value> = match (request.method.as_str(), path) {
+        ("POST", "/v1/private/spans" | "/v1/private/traces") => vec![body.clone()],
         ("POST", "/v1/private/spans/batch") => body["spans"].as_array().unwrap().clone(),
+        ("POST", "/v1/private/traces/batch") => body["traces"].as_array().unwrap().clone(),
         _ => Vec::new(),
     };
-    spans
+    things
         .into_iter()
-        .map(|span| {
-            let mut stated = span.as_object().unwrap().clone();
-            // Empty sets are not shown.
-            stated.retain(|_, value| {
-                *value != serde_json::json!([]) && (value.is_null() || *value != serde_json::json!({}))
+        .map(|thing| {
+            let mut stated = thing.as_object().unwrap().clone();
+            // Empty sets are not shown, nor is the name of a trace's project.
+            stated.retain(|name, value| {
+                *value != serde_json::json!([])
+                    && (value.is_null() || *value != serde_json::json!({}))
+                    && !(path.contains("/traces") && name == "project_name")
             });
-            (span["id"].as_str().unwrap().to_owned(), stated)
+            (format!("{}/{}", path.trim_end_matches("/batch"), thing["id"].as_str().unwrap()), stated)
         })
         .collect()
 }

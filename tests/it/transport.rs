@@ -82,7 +82,7 @@ async fn what_is_not_there_is_said_in_json() {
     for path in ["/nothing", "/v1", "/v1/private", "/v1/private/spans/a/b/c", "/api/v2/private/spans", "/index.html"] {
         server.api.get(path).await.expect(404);
     }
-    for area in ["traces", "projects", "datasets", "experiments", "prompts", "toggles"] {
+    for area in ["datasets", "experiments", "prompts", "toggles"] {
         let answer = server.api.get(&format!("/api/v1/private/{area}/x")).await.expect(404);
         assert!(answer.text().contains(area), "{}", answer.text());
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::support::{Server, fresh_id, recounted};
+use crate::support::{Server, fresh_id, orders, recounted};
 
 const SPANS: &str = "/v1/private/spans";
 const TRACE: &str = "01a20204-c23a-7bad-84c4-1aba08155ea5";
@@ -261,19 +261,6 @@ async fn every_order_of_writes_ends_the_same() {
         [&stored["name"], &stored["model"], &stored["output"], &stored["input"]],
         [&json!("full"), &json!("m"), &json!({"z": 1}), &json!({"q": 1})]
     );
-}
-
-fn orders(count: usize) -> Vec<Vec<usize>> {
-    if count == 0 {
-        return vec![Vec::new()];
-    }
-    let shorter = orders(count - 1);
-    let insert = |order: &Vec<usize>, at: usize| {
-        let mut order = order.clone();
-        order.insert(at, count - 1);
-        order
-    };
-    shorter.iter().flat_map(|order| (0..count).map(move |at| insert(order, at)).collect::<Vec<_>>()).collect()
 }
 
 /// Sixteen clients at once: nothing fails, and each member is what some client stated last.

@@ -31,6 +31,10 @@ pub(super) fn carry_out(
             transaction.prepare_cached("DELETE FROM spans WHERE key = ?1")?.execute([key])?;
             delete_said_of(transaction, workspace, Entity::Span, span.1)?;
         }
+        Effect::MoveSpan { key, trace_id } => {
+            let sql = "UPDATE spans SET trace_id = ?2 WHERE key = ?1";
+            transaction.prepare_cached(sql)?.execute(params![key, trace_id.0.as_bytes()])?;
+        }
         Effect::DeleteTrace { trace } => {
             let Some(workspace) = workspaces.find(transaction, &trace.0)? else { return Ok(()) };
             delete_trace(transaction, workspace, trace.1, at_once)?;

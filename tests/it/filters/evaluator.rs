@@ -1,13 +1,19 @@
-//! What a filter means, told again over spans as clients see them: nothing of the server's code is used.
+//! What a filter means, told again over spans and traces as clients see them: nothing of the server's code is used.
 
 use serde_json::Value;
 
-/// Whether a span matches a filter.
+/// Whether a span, trace or thread matches a filter.
 pub(crate) fn matches(span: &Value, filter: &Value) -> bool {
     let text = |name: &str| filter[name].as_str().unwrap_or_default();
     let (field, operator, key, value) = (text("field"), text("operator"), text("key"), text("value"));
     match field {
         "id" | "trace_id" => exact(span[field].as_str().unwrap(), operator, value),
+        "thread_id" => exact(span[field].as_str().unwrap_or_default(), operator, value),
+        "visibility_mode" => one_of(span[field].as_str().unwrap_or("default"), operator, value, ""),
+        // There are no guardrails, annotation queues and experiments.
+        "guardrails" => folded("", operator, value),
+        "annotation_queue_ids" => tags(&Value::Null, operator, value),
+        "experiment_id" | "experiment_ids" => false,
         "name" | "model" | "provider" => folded(span[field].as_str().unwrap_or_default(), operator, value),
         "error_type" => folded(span["error_info"]["exception_type"].as_str().unwrap_or_default(), operator, value),
         "input" | "output" => folded(&compact(span.get(field)), operator, value),
@@ -17,10 +23,12 @@ pub(crate) fn matches(span: &Value, filter: &Value) -> bool {
         "start_time" | "end_time" | "created_at" | "last_updated_at" => {
             span.get(field).is_some_and(|time| compare(&nanos(time.as_str().unwrap()), operator, &nanos(value)))
         }
-        "total_estimated_cost" | "duration" => number(span[field].as_f64().unwrap_or_default(), operator, value),
+        "total_estimated_cost" | "duration" | "llm_span_count" => {
+            number(span[field].as_f64().unwrap_or_default(), operator, value)
+        }
         "ttft" => span[field].as_f64().is_some_and(|ttft| number(ttft, operator, value)),
         "tags" => tags(span, operator, value),
-        "feedback_scores" => score(span, operator, key, value),
+        "feedback_scores" | "span_feedback_scores" => score(&span[field], operator, key, value),
         "error_info" => span.get(field).is_some() == (operator == "is_not_empty"),
         "input_json" | "output_json" => dictionary(span.get(field.trim_end_matches("_json")), operator, key, value),
         // The provider that answers add is not what is stored.
@@ -126,8 +134,8 @@ fn tags(span: &Value, operator: &str, value: &str) -> bool {
     }
 }
 
-fn score(span: &Value, operator: &str, key: &str, value: &str) -> bool {
-    let scores: Vec<&Value> = span["feedback_scores"].as_array().into_iter().flatten().collect();
+fn score(scores: &Value, operator: &str, key: &str, value: &str) -> bool {
+    let scores: Vec<&Value> = scores.as_array().into_iter().flatten().collect();
     let named = || scores.iter().filter(|score| score["name"].as_str().unwrap().eq_ignore_ascii_case(key));
     let any = |operator: &str| named().any(|score| number(score["value"].as_f64().unwrap(), operator, value));
     match operator {

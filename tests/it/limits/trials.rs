@@ -24,17 +24,43 @@ const SPAN_IN_CAPITALS: &str = "@SPAN@";
 const COMMENT: &str = "@comment@";
 /// The same in capital letters.
 const COMMENT_IN_CAPITALS: &str = "@COMMENT@";
+/// Stands in a request for the id of a trace that exists.
+const TRACE: &str = "@trace@";
+/// The same in capital letters.
+const TRACE_IN_CAPITALS: &str = "@TRACE@";
+/// Stands in a request for the id of a comment on that trace.
+const REMARK: &str = "@remark@";
+/// The same in capital letters.
+const REMARK_IN_CAPITALS: &str = "@REMARK@";
 
 /// Every placeholder for something that exists, and the same in capital letters.
-const EXISTING: [(&str, &str); 3] =
-    [(PROJECT, PROJECT_IN_CAPITALS), (SPAN, SPAN_IN_CAPITALS), (COMMENT, COMMENT_IN_CAPITALS)];
+const EXISTING: [(&str, &str); 5] = [
+    (PROJECT, PROJECT_IN_CAPITALS),
+    (SPAN, SPAN_IN_CAPITALS),
+    (COMMENT, COMMENT_IN_CAPITALS),
+    (TRACE, TRACE_IN_CAPITALS),
+    (REMARK, REMARK_IN_CAPITALS),
+];
 
 /// Operations that need a project, by name or id, which the document cannot say: they are tried with an id.
-const NEED_PROJECT: [&str; 5] =
-    ["findFeedbackScoreNames_1", "getSpanStats", "getSpansByProject", "searchSpans", "spansExist"];
+const NEED_PROJECT: [&str; 10] = [
+    "findFeedbackScoreNames_1",
+    "findFeedbackScoreNames_2",
+    "getSpanStats",
+    "getSpansByProject",
+    "getTraceStats",
+    "getTracesByProject",
+    "searchSpans",
+    "searchTraces",
+    "spansExist",
+    "tracesExist",
+];
 
 /// Operations whose `{id}` must be that of a span that exists.
 const NEED_SPAN: [&str; 3] = ["addSpanComment", "addSpanFeedbackScore", "getSpanById"];
+
+/// Operations whose `{id}` must be that of a trace that exists.
+const NEED_TRACE: [&str; 3] = ["addTraceComment", "addTraceFeedbackScore", "getTraceById"];
 
 /// Texts in a query that hold JSON, or a name out of a list that the document does not know: what is tried of them.
 const MEANINGS: [(&str, &str, &str, bool); 26] = [
@@ -139,6 +165,10 @@ pub(super) struct Setup {
     comment: String,
     /// Its project, which has few others.
     project: String,
+    /// A trace that exists.
+    trace: String,
+    /// A comment on it.
+    remark: String,
 }
 
 impl Setup {
@@ -147,7 +177,11 @@ impl Setup {
         let project = api.span(&span).await["project_id"].as_str().unwrap().to_owned();
         let answer = api.post(&format!("/v1/private/spans/{span}/comments"), &json!({"text": "so"})).await.expect(201);
         let comment = answer.json()["id"].as_str().unwrap().to_owned();
-        Self { span, comment, project }
+        let trace = api.create_trace(&json!({"start_time": "2024-01-15T09:30:00Z"})).await;
+        let answer =
+            api.post(&format!("/v1/private/traces/{trace}/comments"), &json!({"text": "so"})).await.expect(201);
+        let remark = answer.json()["id"].as_str().unwrap().to_owned();
+        Self { span, comment, project, trace, remark }
     }
 
     /// The request of a trial.
@@ -162,7 +196,8 @@ impl Setup {
     /// Puts values in place of the placeholders. What is to exist does, other ids are new each time.
     fn fill(&self, text: &str) -> String {
         let mut text = text.replace(&format!(r#""project_id":"{ID}""#), &format!(r#""project_id":"{PROJECT}""#));
-        for ((existing, in_capitals), id) in EXISTING.into_iter().zip([&self.project, &self.span, &self.comment]) {
+        let ids = [&self.project, &self.span, &self.comment, &self.trace, &self.remark];
+        for ((existing, in_capitals), id) in EXISTING.into_iter().zip(ids) {
             text = text.replace(existing, id).replace(in_capitals, &id.to_uppercase());
         }
         while text.contains(ID) {
@@ -176,7 +211,10 @@ impl Setup {
 fn in_path(operation: &str, name: &str, value: &str) -> String {
     let (existing, in_capitals) = match name {
         "spanId" => (SPAN, SPAN_IN_CAPITALS),
+        "traceId" => (TRACE, TRACE_IN_CAPITALS),
+        "commentId" if operation.contains("Trace") => (REMARK, REMARK_IN_CAPITALS),
         "commentId" => (COMMENT, COMMENT_IN_CAPITALS),
+        _ if NEED_TRACE.contains(&operation) => (TRACE, TRACE_IN_CAPITALS),
         _ if NEED_SPAN.contains(&operation) => (SPAN, SPAN_IN_CAPITALS),
         _ => return value.to_owned(),
     };
@@ -205,11 +243,13 @@ pub(super) fn with_what_is_needed(document: &Value) -> Value {
         }
     }
     let schemas = &mut document["components"]["schemas"];
-    schemas["SpanSearchStreamRequest_Public"]["required"] = json!(["project_id"]);
-    let filter = &mut schemas["SpanFilter_Public"];
-    filter["required"] = json!(["field", "operator", "value"]);
-    filter["properties"]["field"]["enum"] = json!(["name"]);
-    filter["properties"]["value"]["minLength"] = json!(1);
+    for of in ["Span", "Trace"] {
+        schemas[format!("{of}SearchStreamRequest_Public")]["required"] = json!(["project_id"]);
+        let filter = &mut schemas[format!("{of}Filter_Public")];
+        filter["required"] = json!(["field", "operator", "value"]);
+        filter["properties"]["field"]["enum"] = json!(["name"]);
+        filter["properties"]["value"]["minLength"] = json!(1);
+    }
     document
 }
 

@@ -1,5 +1,7 @@
 //! What stands in the database itself.
 
+use std::path::Path;
+
 use super::Server;
 
 /// A request in a workspace.
@@ -10,7 +12,13 @@ pub(crate) fn in_workspace(server: &Server, workspace: &str, method: &str, path:
 /// Fails unless the counts that are kept are those that counting gives.
 #[track_caller]
 pub(crate) fn recounted(server: &Server) {
-    let database = rusqlite::Connection::open(&server.database).unwrap();
+    recounted_in(&server.database);
+}
+
+/// The same for a database in a file.
+#[track_caller]
+pub(crate) fn recounted_in(file: &Path) {
+    let database = rusqlite::Connection::open(file).unwrap();
     // What is deleted may still have to be removed.
     super::process::wait_for(|| {
         let pending: i64 = database.query_row("SELECT count(*) FROM purges", [], |row| row.get(0)).unwrap();

@@ -12,7 +12,7 @@ pub(crate) mod views;
 
 pub(crate) use answer::Answer;
 pub(crate) use contract::contract;
-pub(crate) use database::{in_workspace, recounted};
+pub(crate) use database::{in_workspace, recounted, recounted_in};
 pub(crate) use process::{Process, database, wait_for};
 pub(crate) use server::{Api, Server, config};
 pub(crate) use snapshots::{snap, snap_exactly};
@@ -26,4 +26,18 @@ pub(crate) fn time(value: &serde_json::Value) -> spandrel::model::Timestamp {
 /// A fresh UUIDv7, as clients make them.
 pub(crate) fn fresh_id() -> String {
     spandrel::clock::Clock::system().fresh_id().to_string()
+}
+
+/// Every order of so many things.
+pub(crate) fn orders(count: usize) -> Vec<Vec<usize>> {
+    if count == 0 {
+        return vec![Vec::new()];
+    }
+    let shorter = orders(count - 1);
+    let insert = |order: &Vec<usize>, at: usize| {
+        let mut order = order.clone();
+        order.insert(at, count - 1);
+        order
+    };
+    shorter.iter().flat_map(|order| (0..count).map(move |at| insert(order, at)).collect::<Vec<_>>()).collect()
 }

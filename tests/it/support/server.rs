@@ -135,6 +135,29 @@ impl Api {
     pub(crate) async fn span(&self, id: &str) -> Value {
         self.get(&format!("/v1/private/spans/{id}")).await.expect(200).json()
     }
+
+    /// Creates a trace; returns its id.
+    #[track_caller]
+    pub(crate) fn create_trace(&self, body: &Value) -> impl Future<Output = String> {
+        let body = body.clone();
+        async move {
+            let answer = self.post("/v1/private/traces", &body).await.expect(201);
+            answer.header("location").rsplit('/').next().unwrap().to_owned()
+        }
+    }
+
+    /// Reads a trace that must be there.
+    pub(crate) async fn trace(&self, id: &str) -> Value {
+        self.get(&format!("/v1/private/traces/{id}")).await.expect(200).json()
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.raw("PUT", path, body.to_string()).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.send(self.request("DELETE", path)).await
+    }
 }
 
 /// The path of a URL, and its query.

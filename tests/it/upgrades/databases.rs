@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::support::{Api, Process, snap_exactly};
 
 const SPANS: &str = "/v1/private/spans";
+const TRACES: &str = "/v1/private/traces";
 
 /// The file of a schema.
 pub(super) fn file(schema: &str) -> PathBuf {
@@ -78,22 +79,70 @@ async fn a_database_of_any_schema_opens_and_tells_all_that_it_holds() {
         let told = told(&process.api, &database).await;
         snap_exactly(&format!("upgrades__{schema}"), &told);
         // Whether the snapshot is whole.
-        let spans = told.as_object().unwrap();
-        let count = |of: &dyn Fn(&Value) -> usize| spans.values().map(of).sum::<usize>();
-        let list = |span: &Value, name: &str| span[name].as_array().map_or(0, Vec::len);
-        assert_eq!(rows(&database, "spans"), count(&|_| 1));
-        assert_eq!(rows(&database, "comments"), count(&|span| list(span, "comments")));
-        let scores = |span: &Value| {
-            let scores = span["feedback_scores"].as_array().into_iter().flatten();
+        let all = told.as_object().unwrap();
+        let count = |of: &dyn Fn(&Value) -> usize| all.values().map(of).sum::<usize>();
+        let list = |one: &Value, name: &str| one[name].as_array().map_or(0, Vec::len);
+        assert_eq!(rows(&database, "spans") + rows(&database, "traces"), count(&|_| 1));
+        assert_eq!(rows(&database, "comments"), count(&|one| list(one, "comments")));
+        let scores = |one: &Value| {
+            let scores = one["feedback_scores"].as_array().into_iter().flatten();
             scores.map(|score| score["value_by_author"].as_object().unwrap().len()).sum()
         };
         // One came before its span.
         let waiting = usize::from(schema.as_str() >= "0002");
-        assert_eq!(rows(&database, "span_scores"), count(&scores) + waiting);
+        assert_eq!(rows(&database, "scores"), count(&scores) + waiting);
         // A migrated database is like a fresh one, and as good.
         let new = Connection::open(fresh.path().join("spandrel.db")).unwrap();
         assert_eq!(shape(&database), shape(&new), "{schema}");
         process.api.create(&json!({"start_time": "2024-01-15T09:30:00Z"})).await;
+    }
+}
+
+/// What spans amount to is money: the sum of what was stored before there were traces is exact.
+#[tokio::test]
+async fn costs_of_spans_from_before_there_were_traces_are_summed_exactly() {
+    let (folder, file) = copied("0002");
+    let database = Connection::open(&file).unwrap();
+    for (trace, cost) in [
+        (201, "0.1"),
+        (201, "0.2"),
+        (201, "0.000000000001"),
+        (202, "123456789.9"),
+        (202, "7.10"),
+        (203, "0"),
+        (204, "1000000000000000000000000000"),
+        (204, "1000000000000000000000000000"),
+        (205, "3"),
+    ] {
+        let sql = "INSERT INTO spans (workspace, id, project, trace_id, start_time, cost, cost_value, created_at, \
+                   created_by, last_updated_at, last_updated_by) \
+                   SELECT workspace, randomblob(16), key, ?1, 1, ?2, CAST(?2 AS REAL), 1, 'x', 1, 'x' FROM projects LIMIT 1";
+        let trace = id(trace).parse::<uuid::Uuid>().unwrap();
+        assert_eq!(database.execute(sql, rusqlite::params![trace.as_bytes(), cost]).unwrap(), 1);
+    }
+    let project: String =
+        database.query_row("SELECT lower(hex(id)) FROM projects LIMIT 1", [], |row| row.get(0)).unwrap();
+    let workspace = "SELECT w.name FROM projects j JOIN workspaces w ON w.key = j.workspace LIMIT 1";
+    let workspace: String = database.query_row(workspace, [], |row| row.get(0)).unwrap();
+    let project = project.parse::<uuid::Uuid>().unwrap().to_string();
+    drop(database);
+    let process = Process::on_disk(folder.path());
+    for (trace, cost) in [
+        (201, Some("0.300000000001")),
+        (202, Some("123456797")),
+        (203, None),
+        (204, Some("2000000000000000000000000000")),
+        (205, Some("3")),
+    ] {
+        let path = format!("{TRACES}/{}", id(trace));
+        let send = |method: &str, body: String| {
+            let request = process.api.request(method, &path).header("comet-workspace", &workspace);
+            process.api.send(request.header("content-type", "application/json").body(body))
+        };
+        send("PATCH", json!({"project_id": project}).to_string()).await.expect(204);
+        let text = send("GET", String::new()).await.expect(200).text();
+        let shown = text.split_once("\"total_estimated_cost\":").map(|(_, rest)| rest.split(',').next().unwrap());
+        assert_eq!(shown, cost, "{text}");
     }
 }
 
@@ -117,17 +166,18 @@ pub(super) fn shape(database: &Connection) -> BTreeMap<String, Option<String>> {
     all.map(Result::unwrap).collect()
 }
 
-/// All that the API tells of the spans in a file, each under its id.
+/// All that the API tells of the spans and traces in a file, each under its id.
 pub(super) async fn told(api: &Api, database: &Connection) -> Value {
-    let ids: Vec<(String, String)> = {
-        let sql = "SELECT w.name, hex(s.id) FROM spans s JOIN workspaces w ON w.key = s.workspace";
+    let ids: Vec<(String, String, String)> = {
+        let sql = "SELECT 'spans', w.name, hex(s.id) FROM spans s JOIN workspaces w ON w.key = s.workspace \
+                   UNION ALL SELECT 'traces', w.name, hex(s.id) FROM traces s JOIN workspaces w ON w.key = s.workspace";
         let mut ids = database.prepare(sql).unwrap();
-        ids.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
+        ids.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap().map(Result::unwrap).collect()
     };
     let mut told = json!({});
-    for (workspace, id) in ids {
+    for (things, workspace, id) in ids {
         let id = id.parse::<uuid::Uuid>().unwrap().to_string();
-        let request = api.request("GET", &format!("{SPANS}/{id}")).header("comet-workspace", workspace);
+        let request = api.request("GET", &format!("/v1/private/{things}/{id}")).header("comet-workspace", workspace);
         told[&id] = api.send(request).await.expect(200).json();
         if told[&id]["input"] == long() {
             told[&id]["input"] = json!("[long]");
@@ -194,4 +244,26 @@ async fn fill(api: &Api) {
     for text in ["first", "second 🚀"] {
         api.post(&format!("{SPANS}/{}/comments", id(1)), &json!({"text": text})).await.expect(201);
     }
+    fill_traces(api, start).await;
+}
+
+/// Traces: one with spans and all members, one that was only updated, and one of another workspace.
+async fn fill_traces(api: &Api, start: &str) {
+    let all = json!({
+        "id": id(101), "project_name": "Ünïcode 🚀", "name": "all", "start_time": start,
+        "end_time": "2024-01-15T09:30:01.5Z", "input": {"question": "the answer?", "n": 1.10}, "output": ["42"],
+        "metadata": {"k": 1}, "tags": ["b", "a"], "ttft": 12.5, "thread_id": "conversation", "source": "sdk",
+        "error_info": {"exception_type": "E", "message": "m", "traceback": "t"}, "environment": "test",
+    });
+    api.post(&format!("{TRACES}/batch"), &json!({"traces": [all, {"id": id(108), "start_time": start}]}))
+        .await
+        .expect(204);
+    let update = json!({"project_name": "other", "name": "early", "thread_id": "conversation", "tags_to_add": ["t"]});
+    api.patch(&format!("{TRACES}/{}", id(105)), &update).await.expect(204);
+    let elsewhere = json!({"id": id(106), "start_time": start, "project_name": "other"});
+    let request = api.request("POST", TRACES).header("comet-workspace", "team");
+    api.send(request.header("content-type", "application/json").body(elsewhere.to_string())).await.expect(201);
+    let score = json!({"name": "quality", "value": 0.5, "source": "ui", "reason": "why not"});
+    api.put(&format!("{TRACES}/{}/feedback-scores", id(101)), &score).await.expect(204);
+    api.post(&format!("{TRACES}/{}/comments", id(101)), &json!({"text": "on the whole"})).await.expect(201);
 }

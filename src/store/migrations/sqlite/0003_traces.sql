@@ -67,8 +67,20 @@ SELECT s.workspace, s.trace_id, s.project, count(*), sum(s.type = 1), sum(s.type
     (SELECT json_group_object(c.name, c.spans) FROM
         (SELECT x.provider AS name, count(*) AS spans FROM spans x
          WHERE x.project = s.project AND x.trace_id = s.trace_id AND x.provider IS NOT NULL GROUP BY x.provider) c),
-    CAST(sum(s.cost_value) AS TEXT), sum(s.cost_value)
-FROM spans s GROUP BY s.workspace, s.trace_id, s.project;
+    -- Exact, unless costs are very large or have very many digits.
+    CASE
+        WHEN sum(s.cost_value) = 0 THEN NULL
+        WHEN max(s.cost_value) < 1e9 AND max(length(s.cost) - instr(s.cost || '.', '.')) <= 12 THEN
+            rtrim(rtrim(printf('%d.%012d', sum(s.whole) + sum(s.trillionths) / 1000000000000,
+                sum(s.trillionths) % 1000000000000), '0'), '.')
+        ELSE CAST(sum(s.cost_value) AS TEXT)
+    END,
+    nullif(sum(s.cost_value), 0)
+FROM (SELECT *,
+    CASE WHEN cost_value < 1e9 THEN CAST(cost AS INTEGER) END AS whole,
+    CAST(substr(substr(cost, instr(cost || '.', '.') + 1) || '000000000000', 1, 12) AS INTEGER) AS trillionths
+    FROM spans) s
+GROUP BY s.workspace, s.trace_id, s.project;
 
 DROP TABLE trace_span_counts;
 
