@@ -15,7 +15,7 @@ use spandrel::clock::Clock;
 
 use crate::support::{Server, fresh_id, recounted};
 
-const SEQUENCES: u64 = 15;
+const SEQUENCES: u64 = 10;
 const STEPS: usize = 120;
 const DAY: i64 = 24 * 3600 * 1_000_000_000;
 
