@@ -10,10 +10,14 @@ mod home;
 mod middleware;
 mod problems;
 mod spans;
+mod strict;
 mod unknown;
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -24,6 +28,7 @@ use crate::app::AppState;
 pub use body::{BODY_UNIT_BYTES, BodyLimits};
 pub use document::Document;
 pub use middleware::{Prefix, rewrite};
+pub use strict::{Strict, Strictness};
 
 /// The operations and the document generated from them, not yet finished.
 fn operations() -> (Router<AppState>, OpenApi) {
@@ -57,7 +62,11 @@ pub fn document() -> Document {
 /// Everything that is answered.
 pub fn router(state: AppState) -> Router {
     let document = document();
-    let (operations, _) = operations();
+    let (mut operations, _) = operations();
+    if let Some(strict) = &state.strict {
+        let layer = from_fn_with_state((Arc::clone(strict), state.clone()), strict::check);
+        operations = operations.route_layer(layer);
+    }
     let app = operations
         .route("/", get(home::page))
         .merge(document.routes())
