@@ -11,11 +11,15 @@ mod home;
 mod middleware;
 mod problems;
 mod spans;
+mod strict;
 mod swagger_ui;
 mod unknown;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -25,6 +29,7 @@ use crate::app::AppState;
 pub use body::{BODY_UNIT_BYTES, BodyLimits};
 pub use document::Document;
 pub use middleware::{Prefix, rewrite};
+pub use strict::{Strict, Strictness};
 pub use swagger_ui::START;
 
 /// The operations and the document generated from them, not yet finished. The lines of each tag stand in the order of the
@@ -60,7 +65,11 @@ pub fn document() -> Document {
 /// Everything that is answered.
 pub fn router(state: AppState) -> Router {
     let document = document();
-    let (operations, _) = operations();
+    let (mut operations, _) = operations();
+    if let Some(strict) = &state.strict {
+        let layer = from_fn_with_state((Arc::clone(strict), state.clone()), strict::check);
+        operations = operations.route_layer(layer);
+    }
     let app = operations
         .merge(home::routes())
         .merge(document.routes())

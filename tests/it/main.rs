@@ -20,6 +20,7 @@ mod model;
 mod pressure;
 mod replay;
 mod scores;
+mod strict;
 mod tidy;
 mod transport;
 mod update;
