@@ -445,7 +445,16 @@ async fn a_stream_goes_on_where_it_ended() {
         .await
         .expect(200);
     assert!(nothing.body.is_empty());
-    for (limit, status) in [(0, 422), (2001, 422), (2000, 200), (1, 200)] {
+    // To JSON Schema, 7.0 is an integer.
+    let limits = [
+        (json!(0), 422),
+        (json!(2001), 422),
+        (json!(2000), 200),
+        (json!(1), 200),
+        (json!(7.0), 200),
+        (json!(7.5), 400),
+    ];
+    for (limit, status) in limits {
         server.api.post("/v1/private/spans/search", &json!({"project_name": "p", "limit": limit})).await.expect(status);
     }
     server.api.post("/v1/private/spans/search", &json!({"project_name": "nothing"})).await.expect(404);
