@@ -35,7 +35,7 @@ def status(base, row):
         return error.code
 
 
-servers = [argument.split("=", 1) for argument in sys.argv[1:]]
+servers = [argument.rsplit("=", 1) for argument in sys.argv[1:]]
 for name, base in servers:
     assert status(base, {}) == 201, f"{name} does not take a sound span"
 caught = dict.fromkeys((name for name, _ in servers), 0)

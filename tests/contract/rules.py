@@ -35,6 +35,7 @@ RULES = [
     ("a project is named", 400, r"Either 'project_name' or 'project_id' (query params )?must be provided"),
     ("a project is named", 400, r"project_id must be provided"),
     ("a project named by its id is there", 404, r"Project not found"),
+    ("an update leaves at most 50 tags", 422, r"Tag limit exceeded: maximum 50 tags per item"),
     ("source means something", 400, r"Invalid source .*"),
     ("filters mean something", 400, r"Invalid filter.*"),
     ("filters mean something", 400, r"Invalid (operator|value|key) '.*"),
@@ -52,6 +53,11 @@ STREAM = "application/octet-stream"
 PAYLOADS = ("input", "output", "metadata")
 
 
+def few(ids):
+    """Whether there are not too many once repetitions are dropped."""
+    return len({json.dumps(id) for id in ids}) <= 1_000
+
+
 def tolerance(error):
     """The tolerance that allows one violation of a body's schema; None if there is none."""
     path, found = list(error.absolute_path), error.instance
@@ -65,7 +71,7 @@ def tolerance(error):
         return "input, output, metadata: any JSON"
     if name in ("tags", "tags_to_add", "tags_to_remove") and error.validator == "uniqueItems":
         return "repeated tags are dropped"
-    if name == "ids" and error.validator == "uniqueItems":
+    if name == "ids" and (error.validator == "uniqueItems" or error.validator == "maxItems" and few(found)):
         return "repeated ids are dropped"
     if name == "error_info" and error.validator == "required":
         return "error_info is filled where it lacks something"

@@ -524,6 +524,18 @@ async fn statistics_are_those_of_the_spans() {
 
 /// A project that is a good part of the table is summed up in parts; the sums are the same.
 #[tokio::test]
+async fn statistics_of_the_greatest_costs_are_numbers() {
+    let server = Server::start().await;
+    for _ in 0..2 {
+        let span = json!({"start_time": "2024-01-15T09:30:00Z", "project_name": "p", "total_estimated_cost": 1.5e308});
+        server.api.post("/v1/private/spans", &span).await.expect(201);
+    }
+    let stats = server.api.get("/v1/private/spans/stats?project_name=p").await.expect(200).json();
+    let sum = stats["stats"].as_array().unwrap().iter().find(|stat| stat["name"] == "total_estimated_cost_sum");
+    assert_eq!(sum.unwrap()["value"], json!(f64::MAX));
+}
+
+#[tokio::test]
 async fn statistics_in_parts_are_those_of_the_whole() {
     let server = Server::start().await;
     for part in 0..25 {

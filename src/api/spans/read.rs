@@ -211,7 +211,11 @@ fn stat_items(stats: &SpanStats) -> Vec<StatItem> {
         let value = i64::try_from(value).unwrap_or(i64::MAX);
         StatItem::Count(CountValueStat { name: name.to_owned(), r#type: kind::CountKind::Count, value })
     };
-    let avg = |name: String, value: f64| StatItem::Avg(AvgValueStat { name, r#type: kind::AvgKind::Avg, value });
+    // JSON knows no infinity, to which the greatest costs sum up.
+    let finite = |value: f64| value.clamp(f64::MIN, f64::MAX);
+    let avg = |name: String, value: f64| {
+        StatItem::Avg(AvgValueStat { name, r#type: kind::AvgKind::Avg, value: finite(value) })
+    };
     #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 spans")]
     let mean = |sum: f64, number: u64| if number == 0 { 0.0 } else { sum / number as f64 };
     if stats.count == 0 {
