@@ -75,7 +75,7 @@ check("error: code", error.code, 422)
 check("error: errors", error.errors, ["projectName must not be blank"])
 check("error: place", [violation.pointer for violation in error.violations], ["/project_name"])
 
-missing = get_span_by_id.sync(id=uuid.UUID("01900000-0000-7000-8000-000000000000"), client=client)
+missing = get_span_by_id.sync(id=uuid.UUID("01900000-0000-7000-8000-ffffffffffff"), client=client)
 check("what is not there is an error too", isinstance(missing, ErrorMessage) and missing.code, 404)
 
 print(f"{counts['passed']} passed, {counts['failed']} failed")

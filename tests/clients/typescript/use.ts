@@ -60,7 +60,7 @@ check("error: errors", refused.error?.errors, ["projectName must not be blank"])
 check("error: place", refused.error?.violations?.map((violation) => violation.pointer), ["/project_name"]);
 
 const missing = await client.GET("/v1/private/spans/{id}", {
-  params: { path: { id: "01900000-0000-7000-8000-000000000000" } },
+  params: { path: { id: "01900000-0000-7000-8000-ffffffffffff" } },
 });
 check("what is not there is an error too", missing.error?.code, 404);
 

@@ -108,7 +108,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         other => checks.check("a blank project name answers 422", format!("{other:?}"), String::new()),
     }
 
-    match spans_api::get_span_by_id(&server, "01900000-0000-7000-8000-000000000000", None).await {
+    match spans_api::get_span_by_id(&server, "01900000-0000-7000-8000-ffffffffffff", None).await {
         Err(apis::Error::ResponseError(ResponseContent {
             entity: Some(GetSpanByIdError::Status404(error) | GetSpanByIdError::DefaultResponse(error)),
             ..
