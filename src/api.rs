@@ -14,13 +14,17 @@ mod query;
 mod spans;
 mod stats;
 mod stream;
+mod strict;
 mod swagger_ui;
 mod threads;
 mod traces;
 mod unknown;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -30,6 +34,7 @@ use crate::app::AppState;
 pub use body::{BODY_UNIT_BYTES, BodyLimits};
 pub use document::Document;
 pub use middleware::{Prefix, rewrite};
+pub use strict::{Strict, Strictness};
 pub use swagger_ui::START;
 
 /// The operations and the document generated from them, not yet finished. The lines of each tag stand in the order of the
@@ -96,7 +101,11 @@ pub fn document() -> Document {
 /// Everything that is answered.
 pub fn router(state: AppState) -> Router {
     let document = document();
-    let (operations, _) = operations();
+    let (mut operations, _) = operations();
+    if let Some(strict) = &state.strict {
+        let layer = from_fn_with_state((Arc::clone(strict), state.clone()), strict::check);
+        operations = operations.route_layer(layer);
+    }
     let app = operations
         .merge(home::routes())
         .merge(document.routes())

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, BodyLimits};
+use crate::api::{self, BodyLimits, Strict};
 use crate::clock::Clock;
 use crate::config::ServeConfig;
 use crate::cost::Prices;
@@ -45,6 +45,8 @@ pub struct AppState {
     pub limits: RequestLimits,
     /// Memory for request bodies, counted out in units.
     pub body_memory: Arc<Semaphore>,
+    /// What requests are held to before handlers see them, in strict mode.
+    pub strict: Option<Arc<Strict>>,
 }
 
 /// A server with everything it needs, ready to be run.
@@ -58,8 +60,11 @@ pub struct App {
 
 impl App {
     /// Starts what works behind the requests.
-    #[must_use]
-    pub fn new(store: Arc<dyn Store>, config: &ServeConfig, clock: Clock) -> Self {
+    ///
+    /// # Errors
+    /// The document asks for something that strict mode cannot check.
+    pub fn new(store: Arc<dyn Store>, config: &ServeConfig, clock: Clock) -> Result<Self, String> {
+        let strict = Strict::new(config.strict)?.map(Arc::new);
         let closing = CancellationToken::new();
         let (ingest, committer) = Ingest::start(Arc::clone(&store), config.ingest, closing.clone());
         let units = (config.body.bodies_bytes_max / api::BODY_UNIT_BYTES).clamp(1, u32::MAX as usize >> 3);
@@ -69,14 +74,15 @@ impl App {
             clock,
             limits: RequestLimits { body: config.body, json: config.json, text: config.text },
             body_memory: Arc::new(Semaphore::new(units)),
+            strict,
         };
-        Self {
+        Ok(Self {
             state,
             committer,
             closing,
             grace: Duration::from_secs(config.shutdown_seconds_max),
             limits: config.connections,
-        }
+        })
     }
 
     /// Serves until `shutdown`; then takes no more requests, finishes those begun, stores what was accepted, and lets

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::api::BodyLimits;
+use crate::api::{BodyLimits, Strictness};
 use crate::ingest::IngestLimits;
 use crate::model::TextLimits;
 use crate::scan::JsonLimits;
@@ -91,6 +91,11 @@ pub struct ServeConfig {
     /// `model_prices_and_context_window.json`, or one cut from it.
     #[arg(long, env = "SPANDREL_PRICES", value_name = "FILE")]
     pub prices: Option<PathBuf>,
+    /// Refuse, with 400, what the OpenAPI document forbids; `closed` also refuses members and query parameters that it
+    /// does not name. For tests of clients: it costs time.
+    #[arg(long, env = "SPANDREL_STRICT", value_enum, default_value_t = Strictness::Off, value_name = "HOW",
+          num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    pub strict: Strictness,
     /// Size beyond which the database does not grow: writes are then answered 429. 0 for no limit.
     #[arg(long, env = "SPANDREL_DATABASE_BYTES_MAX", default_value_t = 0, value_name = "BYTES")]
     pub database_bytes_max: u64,

@@ -21,6 +21,8 @@ pub enum ApiError {
         /// Where, if it is in the body.
         violation: Option<Box<Violation>>,
     },
+    /// 400: the request is not as the document says; strict mode tells all that is wrong.
+    OffContract(Vec<Violation>),
     /// 404: there is no such thing.
     NotFound(String),
     /// 405; the router adds `Allow`.
@@ -62,7 +64,7 @@ impl ApiError {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::BadRequest { .. } => StatusCode::BAD_REQUEST,
+            Self::BadRequest { .. } | Self::OffContract(_) => StatusCode::BAD_REQUEST,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -86,7 +88,7 @@ impl ApiError {
                 violations.extend(violation.map(|violation| *violation));
                 message
             }
-            Self::Unprocessable(broken) => {
+            Self::Unprocessable(broken) | Self::OffContract(broken) => {
                 errors = broken.iter().map(|violation| violation.original.clone()).collect();
                 violations = broken;
                 errors.join("; ")

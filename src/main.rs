@@ -78,6 +78,7 @@ async fn serve(config: &ServeConfig) -> Result<ExitCode, Failure> {
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
     let store = open_store(&database, config, clock.clone()).await?;
+    let app = App::new(store, config, clock)?;
     let address = format!("http://{}", listener.local_addr()?);
     println!("Spandrel {} serves {address}", spandrel::app::VERSION);
     println!("  database    {database}");
@@ -86,7 +87,7 @@ async fn serve(config: &ServeConfig) -> Result<ExitCode, Failure> {
         // The listener already queues connections: whoever reads the file is answered.
         write_whole(file, &address).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
     }
-    App::new(store, config, clock).run(listener, stop).await;
+    app.run(listener, stop).await;
     if let Some(file) = &config.ready_file {
         let _ = std::fs::remove_file(file);
     }

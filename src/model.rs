@@ -33,7 +33,7 @@ mod validation;
 pub use comment::{Comment, CommentCreated, CommentPublic};
 pub use decimal::{Cost, Decimal};
 pub use error_info::{ErrorInfo, ErrorInfoPublic, ErrorInfoWrite};
-pub use error_message::{ErrorMessage, ErrorMessagePublic, Violation};
+pub use error_message::{ErrorMessage, ErrorMessagePublic, ParameterPlace, Violation};
 pub use feedback_score::{
     DeleteFeedbackScore, FeedbackScore, FeedbackScoreBatch, FeedbackScoreBatchItem, FeedbackScoreNamesPublic,
     FeedbackScorePublic, NotEmpty, ScoreNamePublic, ScoreSource, ScoreValue, ValueEntryPublic,

@@ -1,9 +1,11 @@
 //! Request bodies: read within bounds, unpacked, and turned into checked values.
 
 use std::io::Read as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use axum::extract::Request;
 use axum::http::{HeaderMap, header};
 use clap::Args;
 use http_body_util::BodyExt as _;
@@ -11,7 +13,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::OwnedSemaphorePermit;
 use validator::Validate;
 
-use super::problems;
+use super::problems::{self, VIOLATIONS_TOLD_MAX};
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::model::{
@@ -42,9 +44,6 @@ pub const BODY_UNIT_BYTES: usize = 1 << 10;
 
 /// Bodies from this size on are unpacked and parsed beside the threads that serve everyone. Chosen: about a millisecond.
 const ASIDE_BYTES: usize = 256 << 10;
-
-/// Broken rules of one body that are told. Chosen: more than anyone mends at once.
-const VIOLATIONS_TOLD_MAX: usize = 1_000;
 
 /// How much of a refused body is read and thrown away, so that its sender sees the answer and not a broken connection.
 const DRAIN_BYTES_MAX: usize = 64 << 20;
@@ -103,31 +102,49 @@ pub(super) struct Read<T> {
     _memory: OwnedSemaphorePermit,
 }
 
-/// Reads a JSON body.
-pub(super) async fn read<T: RequestBody>(
-    headers: &HeaderMap,
-    body: Body,
-    state: &AppState,
-) -> Result<Read<T>, ApiError> {
+/// The bytes of a body, within all bounds.
+#[derive(Debug)]
+pub(super) struct Received {
+    bytes: Vec<u8>,
+    gzip: bool,
+    /// Its share of the memory for bodies.
+    memory: OwnedSemaphorePermit,
+}
+
+/// Reads a JSON body, unless it was received already.
+pub(super) async fn read<T: RequestBody>(request: Request, state: &AppState) -> Result<Read<T>, ApiError> {
+    let (mut parts, body) = request.into_parts();
+    let received = match parts.extensions.remove::<Arc<Received>>().and_then(Arc::into_inner) {
+        Some(received) => received,
+        None => receive(&parts.headers, body, state).await?,
+    };
+    let state = state.clone();
+    aside(received.bytes.len(), move || parse(received, &state)).await
+}
+
+/// Does what takes longer the larger the body is.
+pub(super) async fn aside<R: Send + 'static>(
+    size: usize,
+    work: impl FnOnce() -> Result<R, ApiError> + Send + 'static,
+) -> Result<R, ApiError> {
+    if size >= ASIDE_BYTES { tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::Internal)? } else { work() }
+}
+
+/// Receives a body.
+pub(super) async fn receive(headers: &HeaderMap, body: Body, state: &AppState) -> Result<Received, ApiError> {
     let mut body = body;
     match collect(headers, &mut body, state).await {
-        Ok((bytes, gzip, memory)) => {
-            let size = bytes.len();
-            let state = state.clone();
-            let work = move || parse(bytes, gzip, memory, &state);
-            if size >= ASIDE_BYTES {
-                tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::Internal)?
-            } else {
-                work()
-            }
-        }
+        Ok(received) => Ok(received),
         // Who is slow is not waited for once more.
         Err(error @ ApiError::TooSlow) => Err(error),
-        Err(error) => {
-            let _ = tokio::time::timeout(DRAIN_TIME_MAX, drain(body)).await;
-            Err(error)
-        }
+        Err(error) => Err(refuse(body, error).await),
     }
+}
+
+/// The answer to a body that is not taken: its sender sees it once it has sent all.
+pub(super) async fn refuse(body: Body, error: ApiError) -> ApiError {
+    let _ = tokio::time::timeout(DRAIN_TIME_MAX, drain(body)).await;
+    error
 }
 
 async fn drain(mut body: Body) {
@@ -140,12 +157,7 @@ async fn drain(mut body: Body) {
     }
 }
 
-/// The body's bytes as sent, whether they are packed, and the memory they may take.
-async fn collect(
-    headers: &HeaderMap,
-    body: &mut Body,
-    state: &AppState,
-) -> Result<(Vec<u8>, bool, OwnedSemaphorePermit), ApiError> {
+async fn collect(headers: &HeaderMap, body: &mut Body, state: &AppState) -> Result<Received, ApiError> {
     check_media_type(headers, body)?;
     let gzip = is_gzip(headers)?;
     let limits = state.limits.body;
@@ -166,7 +178,7 @@ async fn collect(
     tokio::time::timeout(Duration::from_secs(limits.body_seconds_max), reading)
         .await
         .map_err(|_| ApiError::TooSlow)??;
-    Ok((bytes, gzip, memory))
+    Ok(Received { bytes, gzip, memory })
 }
 
 fn check_media_type(headers: &HeaderMap, body: &Body) -> Result<(), ApiError> {
@@ -175,15 +187,18 @@ fn check_media_type(headers: &HeaderMap, body: &Body) -> Result<(), ApiError> {
         if http_body::Body::is_end_stream(body) {
             return Ok(());
         }
-        return Err(ApiError::UnsupportedMediaType(
-            "HTTP 415 Unsupported Media Type: expected application/json".to_owned(),
-        ));
+        return Err(unsupported("application/json"));
     };
     let essence = media_type.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {
         return Ok(());
     }
-    Err(ApiError::UnsupportedMediaType("HTTP 415 Unsupported Media Type: expected application/json".to_owned()))
+    Err(unsupported("application/json"))
+}
+
+/// The answer to a body of another type than is expected.
+pub(super) fn unsupported(expected: &str) -> ApiError {
+    ApiError::UnsupportedMediaType(format!("HTTP 415 Unsupported Media Type: expected {expected}"))
 }
 
 fn is_gzip(headers: &HeaderMap) -> Result<bool, ApiError> {
@@ -192,9 +207,7 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool, ApiError> {
     match encoding.as_deref() {
         None | Some("" | "identity") => Ok(false),
         Some("gzip" | "x-gzip") => Ok(true),
-        Some(_) => Err(ApiError::UnsupportedMediaType(
-            "HTTP 415 Unsupported Media Type: expected no Content-Encoding, or gzip".to_owned(),
-        )),
+        Some(_) => Err(unsupported("no Content-Encoding, or gzip")),
     }
 }
 
@@ -250,14 +263,29 @@ fn unpack(packed: &[u8], memory: &mut OwnedSemaphorePermit, state: &AppState) ->
     }
 }
 
-fn parse<T: RequestBody>(
-    bytes: Vec<u8>,
-    gzip: bool,
-    mut memory: OwnedSemaphorePermit,
-    state: &AppState,
-) -> Result<Read<T>, ApiError> {
-    let bytes = if gzip { unpack(&bytes, &mut memory, state)? } else { bytes };
-    let text = std::str::from_utf8(&bytes).map_err(|error| problems::not_utf8(&bytes, error.valid_up_to()))?;
+impl Received {
+    /// How many bytes came.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The same, unpacked.
+    pub(super) fn unpacked(mut self, state: &AppState) -> Result<Self, ApiError> {
+        if std::mem::take(&mut self.gzip) {
+            self.bytes = unpack(&self.bytes, &mut self.memory, state)?;
+        }
+        Ok(self)
+    }
+
+    /// The text of an unpacked body.
+    pub(super) fn text(&self) -> Result<&str, ApiError> {
+        std::str::from_utf8(&self.bytes).map_err(|error| problems::not_utf8(&self.bytes, error.valid_up_to()))
+    }
+}
+
+fn parse<T: RequestBody>(received: Received, state: &AppState) -> Result<Read<T>, ApiError> {
+    let received = received.unpacked(state)?;
+    let text = received.text()?;
     if matches!(text.trim_ascii(), "" | "null") {
         return Err(ApiError::unprocessable("", "", "The request body must not be null"));
     }
@@ -274,5 +302,5 @@ fn parse<T: RequestBody>(
         }
         return Err(ApiError::Unprocessable(broken));
     }
-    Ok(Read { value, notes: scanned.notes, _memory: memory })
+    Ok(Read { value, notes: scanned.notes, _memory: received.memory })
 }

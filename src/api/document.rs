@@ -1,5 +1,7 @@
 //! The OpenAPI document: generated from the routes, finished here, served and committed.
 
+mod openapi_3_0;
+
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::header;
@@ -102,9 +104,7 @@ impl Document {
     /// As JSON text.
     #[must_use]
     pub fn json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(&self.0).unwrap_or_default();
-        text.push('\n');
-        text
+        pretty(&self.0)
     }
 
     /// As YAML text.
@@ -126,6 +126,7 @@ impl Document {
         Router::new()
             .route("/openapi.json", serve("application/json", self.json()))
             .route("/openapi.yaml", serve("application/yaml", self.yaml()))
+            .route("/openapi-3.0.json", serve("application/json", pretty(&openapi_3_0::rendition(&self.0))))
     }
 }
 
@@ -135,6 +136,12 @@ fn quoted(line: &str) -> String {
         Some((before, text)) if text == "=" || text.parse::<Timestamp>().is_ok() => format!("{before} '{text}'\n"),
         _ => format!("{line}\n"),
     }
+}
+
+fn pretty(document: &Value) -> String {
+    let mut text = serde_json::to_string_pretty(document).unwrap_or_default();
+    text.push('\n');
+    text
 }
 
 /// Says what utoipa means, in the way the published contract says it.

@@ -89,8 +89,7 @@ impl<T: RequestBody> FromRequest<AppState> for ValidJson<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
-        let (parts, body) = request.into_parts();
-        body::read(&parts.headers, body, state).await.map(Self)
+        body::read(request, state).await.map(Self)
     }
 }
 

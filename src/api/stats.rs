@@ -12,6 +12,8 @@ fn count(name: &str, value: u64) -> StatItem {
 }
 
 fn avg(name: impl Into<String>, value: f64) -> StatItem {
+    // JSON knows no infinity, to which the greatest costs sum up.
+    let value = value.clamp(f64::MIN, f64::MAX);
     StatItem::Avg(AvgValueStat { name: name.into(), r#type: kind::AvgKind::Avg, value })
 }
 

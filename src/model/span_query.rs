@@ -1,6 +1,7 @@
 //! Many spans: asked for, changed, and answered together.
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
@@ -102,9 +103,21 @@ impl<M: PartialSchema> ToSchema for Excluded<M> {}
 pub type ExcludedOfSpans = Excluded<SpanMember>;
 
 /// How many spans a search answers with at most.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize)]
 #[serde(transparent)]
 pub struct SearchLimit(pub i32);
+
+impl<'de> Deserialize<'de> for SearchLimit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = f64::deserialize(deserializer)?;
+        // 500.0 is an integer too.
+        if number.fract() != 0.0 || !(f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number) {
+            return Err(D::Error::invalid_value(Unexpected::Float(number), &"an integer of 32 bits"));
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "whole and within range, as just checked")]
+        Ok(Self(number as i32))
+    }
+}
 
 impl SearchLimit {
     /// From the published contract.

@@ -248,6 +248,81 @@ fn no_form_is_used_that_readers_of_openapi_3_1_stumble_over() {
     assert_eq!(places(|_, node| bare_object(node)), none, "an object of nothing, as TypeScript generators read it");
 }
 
+/// Keywords of JSON Schema that OpenAPI 3.0 does not have, and those of OpenAPI that came with 3.1.
+const NEWER: [&str; 28] = [
+    "$anchor",
+    "$comment",
+    "$defs",
+    "$dynamicRef",
+    "$id",
+    "$schema",
+    "const",
+    "contains",
+    "contentEncoding",
+    "contentMediaType",
+    "contentSchema",
+    "dependentRequired",
+    "dependentSchemas",
+    "else",
+    "if",
+    "jsonSchemaDialect",
+    "maxContains",
+    "minContains",
+    "pathItems",
+    "patternProperties",
+    "prefixItems",
+    "propertyNames",
+    "then",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "webhooks",
+    "identifier",
+    "definitions",
+];
+
+#[tokio::test]
+async fn the_rendition_for_older_tools_has_the_same_operations_and_nothing_newer() {
+    let server = Server::start().await;
+    let answer = server.api.get("/openapi-3.0.json").await.expect(200);
+    assert_eq!(answer.header("content-type"), "application/json");
+    let older = answer.json();
+    assert_eq!(older["openapi"], "3.0.3");
+    let named = |document: &Value| -> BTreeSet<String> {
+        operations(document)
+            .map(|(method, path, _, operation)| format!("{method} {path} {}", operation["operationId"]))
+            .collect()
+    };
+    assert_eq!(named(&older), named(&contract().document));
+    let schemas = |document: &Value| -> BTreeSet<String> {
+        document["components"]["schemas"].as_object().unwrap().keys().cloned().collect()
+    };
+    assert_eq!(schemas(&older), schemas(&contract().document));
+    let mut newer = Vec::new();
+    walk(&older, "", &mut |pointer, node| {
+        let Value::Object(members) = node else { return };
+        // These hold names and data, not keywords.
+        if ["/properties", "/schemas", "/examples", "/example", "/value"].iter().any(|end| pointer.ends_with(end)) {
+            return;
+        }
+        let told = |what: &str| format!("{pointer}: {what}");
+        newer.extend(NEWER.iter().filter(|keyword| members.contains_key(**keyword)).map(|keyword| told(keyword)));
+        if members.contains_key("$ref") && members.len() > 1 {
+            newer.push(told("a reference with something beside it"));
+        }
+        if members.get("type").is_some_and(|kind| kind.is_array() || kind == "null") {
+            newer.push(told("a type that is a list, or null"));
+        }
+        if members.get("examples").is_some_and(Value::is_array) {
+            newer.push(told("examples that are a list"));
+        }
+        let bounds = ["exclusiveMinimum", "exclusiveMaximum"];
+        if bounds.iter().any(|bound| members.get(*bound).is_some_and(Value::is_number)) {
+            newer.push(told("an exclusive bound that is a number"));
+        }
+    });
+    assert_eq!(newer, [""; 0]);
+}
+
 #[test]
 fn every_pattern_is_read_by_every_engine() {
     let patterns: BTreeSet<String> = {

@@ -4,7 +4,7 @@
 //! outside of what it says are sent to a server. What is inside is taken; what is outside is refused with the place
 //! named. Where it is otherwise on purpose, it stands in one of the lists below, and each row must be needed.
 
-mod trials;
+pub(crate) mod trials;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -129,20 +129,27 @@ impl Rows {
     }
 }
 
-/// The three lists.
-struct Lists {
+/// The three lists, and whether the server is strict: it tolerates nothing, and answers 400.
+pub(crate) struct Lists {
+    strict: bool,
     tolerances: Rows,
     refusals: Rows,
     known: Rows,
 }
 
 impl Lists {
-    fn new() -> Self {
+    pub(crate) fn new(strict: bool) -> Self {
+        let tolerances = if strict { &[] } else { &TOLERANCES[..] };
         Self {
-            tolerances: Rows::new(TOLERANCES.map(|(pattern, _)| (pattern, 0))),
+            strict,
+            tolerances: Rows::new(tolerances.iter().map(|(pattern, _)| (*pattern, 0))),
             refusals: Rows::new(REFUSALS.map(|(pattern, status, _)| (pattern, status))),
             known: Rows::new(KNOWN.map(|(pattern, _)| (pattern, 0))),
         }
+    }
+
+    pub(crate) fn not_needed(&self) -> Vec<String> {
+        [&self.tolerances, &self.refusals, &self.known].into_iter().flat_map(Rows::not_needed).collect()
     }
 
     /// What is wrong with an answer, if anything is that is not known.
@@ -157,6 +164,9 @@ impl Lists {
 
     fn judge(&self, trial: &Trial, answer: &Answer) -> Option<&'static str> {
         let name = trial.name();
+        if self.strict && !trial.inside && answer.status != 400 {
+            return Some("forbidden by the document, and not answered 400");
+        }
         let taken = (200..300).contains(&answer.status);
         if trial.inside {
             return match self.refusals.find(&name) {
@@ -179,7 +189,7 @@ fn not_named(trial: &Trial, answer: &Answer) -> Option<&'static str> {
         (Place::Path(_) | Place::Query(_) | Place::Body(_), 404) => {
             trial.inside || matches!(trial.place, Place::Path(_))
         }
-        (Place::Path(_), 400) => trial.inside,
+        (Place::Path(name), 400) => trial.inside || answer.text().contains(&format!("path parameter {name}")),
         (Place::Query(name), 400) => answer.text().contains(name.as_str()),
         (Place::Body(pointer), 400 | 422) => answer.pointers().contains(pointer),
         _ => return Some("refused with another status than such a refusal has"),
@@ -189,13 +199,13 @@ fn not_named(trial: &Trial, answer: &Answer) -> Option<&'static str> {
 
 /// An answer that is not as the document and the lists want it.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Complaint {
+pub(crate) struct Complaint {
     what: String,
     answer: String,
 }
 
 /// Sends every trial; what is wrong with the answers.
-async fn run(api: &Api, trials: Vec<Trial>, lists: &Lists) -> Vec<Complaint> {
+pub(crate) async fn run(api: &Api, trials: Vec<Trial>, lists: &Lists) -> Vec<Complaint> {
     let setup = Arc::new(Setup::new(api).await);
     let mut complaints = Vec::new();
     let mut running = JoinSet::new();
@@ -221,7 +231,7 @@ async fn run(api: &Api, trials: Vec<Trial>, lists: &Lists) -> Vec<Complaint> {
 #[tokio::test]
 async fn what_is_just_inside_is_taken_and_what_is_just_outside_is_refused_by_name() {
     let server = Server::start().await;
-    let lists = Lists::new();
+    let lists = Lists::new(false);
     let trials = trials(&contract().document);
     let mut tried: BTreeMap<String, [usize; 2]> = BTreeMap::new();
     for trial in &trials {
@@ -231,9 +241,7 @@ async fn what_is_just_inside_is_taken_and_what_is_just_outside_is_refused_by_nam
     let complaints = run(&server.api, trials, &lists).await;
     let total: usize = tried.values().flatten().sum();
     assert!(complaints.is_empty(), "{} of {total}: {complaints:#?}", complaints.len());
-    let not_needed: Vec<String> =
-        [lists.tolerances, lists.refusals, lists.known].iter().flat_map(Rows::not_needed).collect();
-    assert_eq!(not_needed, [""; 0], "rows that are not needed");
+    assert_eq!(lists.not_needed(), [""; 0], "rows that are not needed");
     assert!(total > 1_000, "{tried:?}");
     for operation in
         ["batchUpdateSpans", "createSpan", "createSpans", "updateSpan", "createTrace", "createTraces", "updateTrace"]
@@ -256,7 +264,7 @@ async fn assert_found(api: &Api, place: &str, (pointer, value): (&str, Value), w
     *document.pointer_mut(pointer).unwrap_or_else(|| panic!("nothing at {pointer}")) = value;
     let mut trials = trials(&document);
     trials.retain(|trial| trial.name().starts_with(&format!("{place}: ")));
-    let complaints = run(api, trials, &Lists::new()).await;
+    let complaints = run(api, trials, &Lists::new(false)).await;
     let found: Vec<&str> = complaints.iter().map(|complaint| complaint.what.as_str()).collect();
     let wanted: Vec<String> = wanted.iter().map(|(what, why)| format!("{place}: {what}: {why}")).collect();
     assert_eq!(found, wanted);

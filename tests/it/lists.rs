@@ -445,7 +445,16 @@ async fn a_stream_goes_on_where_it_ended() {
         .await
         .expect(200);
     assert!(nothing.body.is_empty());
-    for (limit, status) in [(0, 422), (2001, 422), (2000, 200), (1, 200)] {
+    // To JSON Schema, 7.0 is an integer.
+    let limits = [
+        (json!(0), 422),
+        (json!(2001), 422),
+        (json!(2000), 200),
+        (json!(1), 200),
+        (json!(7.0), 200),
+        (json!(7.5), 400),
+    ];
+    for (limit, status) in limits {
         server.api.post("/v1/private/spans/search", &json!({"project_name": "p", "limit": limit})).await.expect(status);
     }
     server.api.post("/v1/private/spans/search", &json!({"project_name": "nothing"})).await.expect(404);
@@ -514,6 +523,18 @@ async fn statistics_are_those_of_the_spans() {
 }
 
 /// A project that is a good part of the table is summed up in parts; the sums are the same.
+#[tokio::test]
+async fn statistics_of_the_greatest_costs_are_numbers() {
+    let server = Server::start().await;
+    for _ in 0..2 {
+        let span = json!({"start_time": "2024-01-15T09:30:00Z", "project_name": "p", "total_estimated_cost": 1.5e308});
+        server.api.post("/v1/private/spans", &span).await.expect(201);
+    }
+    let stats = server.api.get("/v1/private/spans/stats?project_name=p").await.expect(200).json();
+    let sum = stats["stats"].as_array().unwrap().iter().find(|stat| stat["name"] == "total_estimated_cost_sum");
+    assert_eq!(sum.unwrap()["value"], json!(f64::MAX));
+}
+
 #[tokio::test]
 async fn statistics_in_parts_are_those_of_the_whole() {
     let server = Server::start().await;

@@ -22,6 +22,7 @@ mod pressure;
 mod purge;
 mod replay;
 mod scores;
+mod strict;
 mod threads;
 mod tidy;
 mod trace_lists;

@@ -10,19 +10,19 @@ use crate::support::{Answer, Server};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Request {
+pub(crate) struct Request {
     method: String,
-    path: String,
+    pub(crate) path: String,
     #[serde(default)]
     query: BTreeMap<String, String>,
     #[serde(default)]
     gzip: bool,
-    body: Option<Value>,
-    status: u16,
+    pub(crate) body: Option<Value>,
+    pub(crate) status: u16,
 }
 
 /// One after the other, on one server: what a later file looks for, an earlier one has made.
-const FILES: [(&str, &str); 13] = [
+pub(crate) const FILES: [(&str, &str); 13] = [
     ("python-lowlevel", include_str!("../data/traffic/python-lowlevel.jsonl")),
     ("python-track", include_str!("../data/traffic/python-track.jsonl")),
     ("python-highlevel", include_str!("../data/traffic/python-highlevel.jsonl")),
@@ -40,12 +40,12 @@ const FILES: [(&str, &str); 13] = [
 
 /// Ids that our server made, where the recorded ones are the recorder's.
 #[derive(Default)]
-struct Made {
-    comment: Option<String>,
-    project: Option<String>,
+pub(crate) struct Made {
+    pub(crate) comment: Option<String>,
+    pub(crate) project: Option<String>,
 }
 
-async fn send(server: &Server, request: &Request, made: &Made) -> Answer {
+pub(crate) async fn send(server: &Server, request: &Request, made: &Made) -> Answer {
     let mut path = request.path.clone();
     if let (Some((before, after)), Some(comment)) = (path.split_once("/comments/"), &made.comment)
         && after != "delete"
@@ -98,7 +98,7 @@ async fn recorded_requests_are_answered_as_their_senders_need() {
 }
 
 /// The spans or traces that a request writes: the address of each, and the members that it states and that are shown.
-fn written(request: &Request) -> Vec<(String, serde_json::Map<String, Value>)> {
+pub(crate) fn written(request: &Request) -> Vec<(String, serde_json::Map<String, Value>)> {
     let Some(body) = &request.body else { return Vec::new() };
     let path = request.path.trim_start_matches("/api");
     let things: Vec<Value> = match (request.method.as_str(), path) {

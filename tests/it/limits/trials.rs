@@ -99,7 +99,7 @@ const MEANINGS: [(&str, &str, &str, bool); 26] = [
 
 /// Where a value is tried.
 #[derive(Debug, Clone)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// A JSON pointer into the body.
     Body(String),
     Query(String),
@@ -108,22 +108,22 @@ pub(super) enum Place {
 
 /// One value, in one place of one request.
 #[derive(Debug, Clone)]
-pub(super) struct Trial {
-    pub(super) operation: String,
+pub(crate) struct Trial {
+    pub(crate) operation: String,
     method: String,
     /// The address, with placeholders.
     address: String,
     /// The body, with placeholders; none for requests without one.
     body: Option<String>,
-    pub(super) place: Place,
+    pub(crate) place: Place,
     what: String,
     /// Whether the document allows it.
-    pub(super) inside: bool,
+    pub(crate) inside: bool,
 }
 
 impl Trial {
     /// The name by which the lists know it.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let place = match &self.place {
             Place::Body(pointer) if pointer.is_empty() => "the body",
             Place::Body(pointer) => pointer,
@@ -138,12 +138,12 @@ impl Trial {
     }
 
     /// Whether it tries something in the body of this operation.
-    pub(super) fn is_in_body_of(&self, operation: &Value) -> bool {
+    pub(crate) fn is_in_body_of(&self, operation: &Value) -> bool {
         operation["operationId"] == self.operation && matches!(self.place, Place::Body(_))
     }
 
     /// The body as a value, if it has one that a reader of doubles can hold.
-    pub(super) fn value(&self) -> Option<Value> {
+    pub(crate) fn value(&self) -> Option<Value> {
         let id = "01a20204-c23a-7bad-84c4-1aba08155ea5";
         let mut body = self.body.clone()?;
         for (existing, in_capitals) in EXISTING {
@@ -158,7 +158,7 @@ impl Trial {
 }
 
 /// What must be there before requests can succeed. An operation that needs more gets it here.
-pub(super) struct Setup {
+pub(crate) struct Setup {
     /// A span that exists.
     span: String,
     /// A comment on it.
@@ -172,7 +172,7 @@ pub(super) struct Setup {
 }
 
 impl Setup {
-    pub(super) async fn new(api: &Api) -> Self {
+    pub(crate) async fn new(api: &Api) -> Self {
         let span = api.create(&json!({"start_time": "2024-01-15T09:30:00Z", "project_name": "of the walk"})).await;
         let project = api.span(&span).await["project_id"].as_str().unwrap().to_owned();
         let answer = api.post(&format!("/v1/private/spans/{span}/comments"), &json!({"text": "so"})).await.expect(201);
@@ -185,7 +185,7 @@ impl Setup {
     }
 
     /// The request of a trial.
-    pub(super) fn request(&self, api: &Api, trial: &Trial) -> reqwest::RequestBuilder {
+    pub(crate) fn request(&self, api: &Api, trial: &Trial) -> reqwest::RequestBuilder {
         let request = api.request(&trial.method, &self.fill(&trial.address));
         match &trial.body {
             None => request,
@@ -231,7 +231,7 @@ fn existing(name: &str, value: &str) -> String {
 
 /// The document, with what the server needs beyond it: without, a request would be refused for that, whatever else is
 /// tried. A project where one is needed; of a filter all that one has, about a field that can be compared with any text.
-pub(super) fn with_what_is_needed(document: &Value) -> Value {
+pub(crate) fn with_what_is_needed(document: &Value) -> Value {
     let mut document = document.clone();
     for item in document["paths"].as_object_mut().unwrap().values_mut() {
         for operation in item.as_object_mut().unwrap().values_mut() {
@@ -254,7 +254,7 @@ pub(super) fn with_what_is_needed(document: &Value) -> Value {
 }
 
 /// Every trial of a document.
-pub(super) fn trials(document: &Value) -> Vec<Trial> {
+pub(crate) fn trials(document: &Value) -> Vec<Trial> {
     let document = &with_what_is_needed(document);
     let schemas = Schemas(document);
     let mut trials = Vec::new();

@@ -54,7 +54,7 @@ impl Server {
         let listener = TcpListener::bind(&config.listen).await.unwrap();
         let api = Api::new(&format!("http://{}", listener.local_addr().unwrap()));
         let stop = CancellationToken::new();
-        tokio::spawn(App::new(store, &config, clock).run(listener, stop.clone()));
+        tokio::spawn(App::new(store, &config, clock).unwrap().run(listener, stop.clone()));
         Self { api, database, stop, _folder: folder }
     }
 }
