@@ -8,10 +8,9 @@ use super::document::{SPANS, TRACES};
 use super::extract::{ClientPrefix, PathId, ValidJson};
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::ingest::SubmitError;
 use crate::model::{BatchDelete, Comment, CommentCreated, ErrorMessage, Id};
 use crate::record::{Entity, Target};
-use crate::store::{Caller, Change, Refusal, Submission};
+use crate::store::{Caller, Change, Submission};
 
 type Made = (StatusCode, [(HeaderName, String); 1], Json<CommentCreated>);
 
@@ -21,13 +20,7 @@ async fn add(state: AppState, caller: Caller, target: Target, place: &str, body:
     let Some(text) = text else { return Err(ApiError::Internal) };
     let id = state.clock.fresh_id();
     let change = Change::AddComment { target, id, text: text.0, queue_id: source_queue_id };
-    state.ingest.submit(Submission { caller, change }).await.map_err(|error| match error {
-        // The original writes it so where comments are concerned, and there alone.
-        SubmitError::Refused(Refusal::NotFound(target)) => {
-            ApiError::NotFound(format!("{} id: {} not found", target.entity.name(), target.id))
-        }
-        error => error.into(),
-    })?;
+    state.ingest.submit(Submission { caller, change }).await?;
     let location = format!("{place}/{}/comments/{id}", target.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(CommentCreated { id })))
 }
@@ -147,6 +140,8 @@ pub(super) async fn delete_span_comments(
 }
 
 /// Add trace comment
+///
+/// Adds a comment to a trace. `Location` and the body name it.
 #[utoipa::path(
     post, path = "/v1/private/traces/{id}/comments", operation_id = "addTraceComment", tag = TRACES,
     params(("id" = inline(Id), Path, description = "The trace")),
@@ -170,6 +165,8 @@ pub(super) async fn add_trace_comment(
 }
 
 /// Get trace comment
+///
+/// One comment of a trace.
 #[utoipa::path(
     get, path = "/v1/private/traces/{traceId}/comments/{commentId}", operation_id = "getTraceComment", tag = TRACES,
     params(
@@ -191,6 +188,8 @@ pub(super) async fn get_trace_comment(
 }
 
 /// Update trace comment by id
+///
+/// Replaces the text of a comment.
 #[utoipa::path(
     patch, path = "/v1/private/traces/comments/{commentId}", operation_id = "updateTraceComment", tag = TRACES,
     params(("commentId" = inline(Id), Path, description = "The comment")),
@@ -211,6 +210,8 @@ pub(super) async fn update_trace_comment(
 }
 
 /// Delete trace comments
+///
+/// Deletes up to 1,000 comments. Those that are not there are gone already.
 #[utoipa::path(
     post, path = "/v1/private/traces/comments/delete", operation_id = "deleteTraceComments", tag = TRACES,
     request_body = BatchDelete,

@@ -19,7 +19,7 @@ use crate::store::{Caller, Change, Submission};
 
 /// The project that a body names, which must name one; `otherwise` is what it is told.
 fn project(id: Option<Id>, name: Option<String>, otherwise: &str) -> Result<ProjectRef, ApiError> {
-    named_project(id, name).map_err(|_| ApiError::unprocessable("", "", otherwise))
+    named_project(id, name).map_err(|_| ApiError::unprocessable("/project_id", "", otherwise))
 }
 
 /// What is told where a thread is named without its project: the original has two sentences for it.
@@ -74,12 +74,12 @@ pub(super) async fn close_trace_thread(
         (None, Some(thread_ids)) => thread_ids.0,
         (None, None) => {
             let message = "The request body Either 'threadId' or 'threadIds' must be provided.";
-            return Err(ApiError::unprocessable("", "", message));
+            return Err(ApiError::unprocessable("/thread_id", "", message));
         }
         (Some(_), Some(_)) => {
             let message = "The request body Cannot provide both 'threadId' and 'threadIds'. Use 'threadId' for single \
                            operations or 'threadIds' for batch operations.";
-            return Err(ApiError::unprocessable("", "", message));
+            return Err(ApiError::unprocessable("/thread_ids", "", message));
         }
     };
     state.ingest.submit(Submission { caller, change: Change::CloseThreads { project, thread_ids } }).await?;

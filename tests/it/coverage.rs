@@ -32,8 +32,9 @@ use Sent::{Bare, Held, Json, Lost};
 
 /// Operation, the status as documented, the status that comes, the address, and what is special about the request.
 /// `{span}`, with its `{trace}`, `{project}` and `{comment}`, exists and is each row's own, and so is the trace `{whole}`
-/// in the same project, with its `{remark}`; `{no}` is nowhere.
-const ROWS: [(&str, &str, u16, &str, Sent); 109] = [
+/// in the same project, with its `{remark}`, in the thread `{talk}`, which has the own id `{thread}` and the comment
+/// `{word}`; `{no}` is nowhere.
+const ROWS: [(&str, &str, u16, &str, Sent); 150] = [
     ("createSpan", "201", 201, "/v1/private/spans", Json(r#"{"start_time":"2024-01-15T09:30:00Z"}"#)),
     (
         "createSpan",
@@ -210,6 +211,114 @@ const ROWS: [(&str, &str, u16, &str, Sent); 109] = [
     ("deleteTraceComments", "default", 422, "/v1/private/traces/comments/delete", Json("{}")),
     ("deleteTraces", "204", 204, "/v1/private/traces/delete", Json(r#"{"ids":["{whole}"]}"#)),
     ("deleteTraces", "default", 422, "/v1/private/traces/delete", Json(r#"{"ids":[]}"#)),
+    // Threads.
+    ("getTraceThreads", "200", 200, "/v1/private/traces/threads?project_id={project}", Bare),
+    ("getTraceThreads", "default", 400, "/v1/private/traces/threads", Bare),
+    ("getTraceThreads", "default", 404, "/v1/private/traces/threads?project_id={no}", Bare),
+    (
+        "getTraceThread",
+        "200",
+        200,
+        "/v1/private/traces/threads/retrieve",
+        Json(r#"{"project_id":"{project}","thread_id":"{talk}"}"#),
+    ),
+    (
+        "getTraceThread",
+        "404",
+        404,
+        "/v1/private/traces/threads/retrieve",
+        Json(r#"{"project_id":"{project}","thread_id":"{no}"}"#),
+    ),
+    ("getTraceThread", "default", 422, "/v1/private/traces/threads/retrieve", Json("{}")),
+    ("searchTraceThreads", "200", 200, "/v1/private/traces/threads/search", Json(r#"{"project_id":"{project}"}"#)),
+    ("searchTraceThreads", "400", 400, "/v1/private/traces/threads/search", Json("{}")),
+    ("searchTraceThreads", "default", 404, "/v1/private/traces/threads/search", Json(r#"{"project_id":"{no}"}"#)),
+    ("getTraceThreadStats", "200", 200, "/v1/private/traces/threads/stats?project_id={project}", Bare),
+    ("getTraceThreadStats", "default", 400, "/v1/private/traces/threads/stats", Bare),
+    (
+        "openTraceThread",
+        "204",
+        204,
+        "/v1/private/traces/threads/open",
+        Json(r#"{"project_id":"{project}","thread_id":"{talk}"}"#),
+    ),
+    (
+        "openTraceThread",
+        "default",
+        404,
+        "/v1/private/traces/threads/open",
+        Json(r#"{"project_id":"{no}","thread_id":"{talk}"}"#),
+    ),
+    (
+        "closeTraceThread",
+        "204",
+        204,
+        "/v1/private/traces/threads/close",
+        Json(r#"{"project_id":"{project}","thread_ids":["{talk}"]}"#),
+    ),
+    (
+        "closeTraceThread",
+        "404",
+        404,
+        "/v1/private/traces/threads/close",
+        Json(r#"{"project_id":"{project}","thread_id":"{no}"}"#),
+    ),
+    ("closeTraceThread", "default", 422, "/v1/private/traces/threads/close", Json("{}")),
+    ("updateThread", "204", 204, "/v1/private/traces/threads/{thread}", Json(r#"{"tags":["a"]}"#)),
+    ("updateThread", "404", 404, "/v1/private/traces/threads/{no}", Json(r#"{"tags":["a"]}"#)),
+    ("updateThread", "default", 422, "/v1/private/traces/threads/{thread}", Json(r#"{"tags":[null]}"#)),
+    (
+        "batchUpdateThreads",
+        "204",
+        204,
+        "/v1/private/traces/threads/batch",
+        Json(r#"{"ids":["{thread}"],"update":{"tags":["a"]}}"#),
+    ),
+    ("batchUpdateThreads", "400", 400, "/v1/private/traces/threads/batch", Json(r#"{"ids":["1"]}"#)),
+    ("batchUpdateThreads", "default", 422, "/v1/private/traces/threads/batch", Json(r#"{"ids":[]}"#)),
+    (
+        "deleteTraceThreads",
+        "204",
+        204,
+        "/v1/private/traces/threads/delete",
+        Json(r#"{"project_id":"{project}","thread_ids":["{talk}"]}"#),
+    ),
+    ("deleteTraceThreads", "default", 422, "/v1/private/traces/threads/delete", Json("{}")),
+    (
+        "scoreBatchOfThreads",
+        "204",
+        204,
+        "/v1/private/traces/threads/feedback-scores",
+        Json(r#"{"scores":[{"thread_id":"{talk}","name":"a","value":1,"source":"sdk"}]}"#),
+    ),
+    ("scoreBatchOfThreads", "default", 422, "/v1/private/traces/threads/feedback-scores", Json(r#"{"scores":[]}"#)),
+    (
+        "deleteThreadFeedbackScores",
+        "204",
+        204,
+        "/v1/private/traces/threads/feedback-scores/delete",
+        Json(r#"{"project_name":"Default Project","thread_id":"{talk}","names":["a"]}"#),
+    ),
+    ("deleteThreadFeedbackScores", "default", 422, "/v1/private/traces/threads/feedback-scores/delete", Json("{}")),
+    ("findTraceThreadsFeedbackScoreNames", "200", 200, "/v1/private/traces/threads/feedback-scores/names", Bare),
+    (
+        "findTraceThreadsFeedbackScoreNames",
+        "default",
+        400,
+        "/v1/private/traces/threads/feedback-scores/names?project_id=1",
+        Bare,
+    ),
+    ("addThreadComment", "201", 201, "/v1/private/traces/threads/{thread}/comments", Json(r#"{"text":"a"}"#)),
+    ("addThreadComment", "404", 404, "/v1/private/traces/threads/{no}/comments", Json(r#"{"text":"a"}"#)),
+    ("addThreadComment", "default", 422, "/v1/private/traces/threads/{thread}/comments", Json("{}")),
+    ("getThreadComment", "200", 200, "/v1/private/traces/threads/{thread}/comments/{word}", Bare),
+    ("getThreadComment", "404", 404, "/v1/private/traces/threads/{thread}/comments/{no}", Bare),
+    ("getThreadComment", "default", 400, "/v1/private/traces/threads/{thread}/comments/{word}", Lost),
+    ("updateThreadComment", "204", 204, "/v1/private/traces/threads/comments/{word}", Json(r#"{"text":"b"}"#)),
+    ("updateThreadComment", "404", 404, "/v1/private/traces/threads/comments/{no}", Json(r#"{"text":"b"}"#)),
+    ("updateThreadComment", "default", 422, "/v1/private/traces/threads/comments/{word}", Json("{}")),
+    ("deleteThreadComments", "204", 204, "/v1/private/traces/threads/comments/delete", Json(r#"{"ids":["{word}"]}"#)),
+    ("deleteThreadComments", "default", 422, "/v1/private/traces/threads/comments/delete", Json("{}")),
     ("isAlive", "default", 200, "/is-alive/ping", Bare),
     ("isAlive", "503", 503, "/is-alive/ping", Held),
     ("version", "default", 200, "/is-alive/ver", Bare),
@@ -225,9 +334,14 @@ impl Things {
         let span = api.create(&json!({"start_time": "2024-01-15T09:30:00Z"})).await;
         let read = api.span(&span).await;
         let answer = api.post(&format!("/v1/private/spans/{span}/comments"), &json!({"text": "a"})).await.expect(201);
-        let whole = api.create_trace(&json!({"start_time": "2024-01-15T09:30:00Z"})).await;
+        let talk = format!("talk {}", fresh_id());
+        let whole = api.create_trace(&json!({"start_time": "2024-01-15T09:30:00Z", "thread_id": talk})).await;
         let remark = api.post(&format!("/v1/private/traces/{whole}/comments"), &json!({"text": "a"})).await.expect(201);
         let id = |value: &Value| value.as_str().unwrap().to_owned();
+        let thread = json!({"project_id": read["project_id"], "thread_id": talk});
+        let thread = id(&api.post("/v1/private/traces/threads/retrieve", &thread).await.json()["thread_model_id"]);
+        let word =
+            api.post(&format!("/v1/private/traces/threads/{thread}/comments"), &json!({"text": "a"})).await.expect(201);
         Self(vec![
             ("{trace}", id(&read["trace_id"])),
             ("{project}", id(&read["project_id"])),
@@ -235,6 +349,9 @@ impl Things {
             ("{span}", span),
             ("{remark}", id(&remark.json()["id"])),
             ("{whole}", whole),
+            ("{word}", id(&word.json()["id"])),
+            ("{talk}", talk),
+            ("{thread}", thread),
             ("{no}", fresh_id()),
         ])
     }
@@ -315,7 +432,7 @@ fn every_documented_answer_has_a_row_or_a_reason() {
             assert_eq!(status, comes.to_string(), "{operation} {address}");
         }
     }
-    for (tag, count) in [("Spans", 18), ("Traces", 19)] {
+    for (tag, count) in [("Spans", 18), ("Traces", 35)] {
         let tagged = operations(&contract().document).filter(|(.., operation)| operation["tags"] == json!([tag]));
         assert_eq!(tagged.count(), count, "{tag}");
     }
@@ -366,7 +483,7 @@ fn with_bodies() -> impl Iterator<Item = (&'static str, &'static str, Sent)> {
 
 /// The same without those that only read.
 fn writes() -> impl Iterator<Item = (&'static str, &'static str, Sent)> {
-    with_bodies().filter(|(operation, ..)| !operation.starts_with("search"))
+    with_bodies().filter(|(operation, ..)| !operation.starts_with("search") && *operation != "getTraceThread")
 }
 
 #[tokio::test]

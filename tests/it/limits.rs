@@ -20,7 +20,11 @@ use crate::support::{Answer, Api, Server, contract};
 use trials::{Place, Setup, Trial, trials};
 
 /// What the document forbids and the server takes all the same: a pattern for `operation place: sample`, and the reason.
-const TOLERANCES: [(&str, &str); 7] = [
+const TOLERANCES: [(&str, &str); 8] = [
+    (
+        r"searchTraceThreads /last_retrieved_thread_model_id: (a UUID .*|no text|some text)",
+        "Python's SDK sends what the thread's traces call it",
+    ),
     (r"\w+ /\S+: null for an optional member", "SDKs write null for what they leave out"),
     (
         r"\w+ /\S*(input|output|metadata)(/0)?: (null|an? .*)",
@@ -29,7 +33,7 @@ const TOLERANCES: [(&str, &str); 7] = [
     (r"\w+ /\S*usage/key: a fraction", "cut off: the TypeScript SDK does not check what it is given"),
     (r"\w+ /\S*usage/key: null", "dropped: providers send it for counts that they do not have"),
     (
-        r"\w+ /\S*(tags(_to_add|_to_remove)?|ids|exclude): the same item twice",
+        r"\w+ /\S*(tags(_to_add|_to_remove)?|ids|exclude|names): the same item twice",
         "dropped: a set is meant, and no SDK removes repetitions",
     ),
     (
@@ -37,13 +41,13 @@ const TOLERANCES: [(&str, &str); 7] = [
         "filled in: a span with half an error is worth more than none",
     ),
     (
-        r"\w+ query (page|size|truncate|strip_attachments|trace_id|type|from_time|to_time|thread_only|annotation_queue_id): (no text|an empty value)",
+        r"(\w+ query (page|size|truncate|strip_attachments|trace_id|type|from_time|to_time|thread_only|annotation_queue_id)|findTraceThreadsFeedbackScoreNames query project_id): (no text|an empty value)",
         "an empty parameter is an absent one, as in the original",
     ),
 ];
 
 /// What the document allows and the server refuses all the same, with this status, and the reason.
-const REFUSALS: [(&str, u16, &str); 19] = [
+const REFUSALS: [(&str, u16, &str); 22] = [
     (r"search\w+ /filters: 1001 items", 400, "more than SQLite takes in one expression"),
     (
         r"(create(Span|Trace)s?|scoreBatchOf\w+) /((spans|traces|scores)/0/)?id: (a UUIDv4|the nil UUID)",
@@ -52,17 +56,20 @@ const REFUSALS: [(&str, u16, &str); 19] = [
     ),
     (r"update(Span|Trace) path id: (a UUIDv4|the nil UUID)", 400, "the same"),
     (
-        r"(add\w+Comment|add\w+FeedbackScore|get\w+ById|get\w+Comment) path (id|spanId|traceId): (a UUIDv4|the nil UUID)",
+        r"(add\w+Comment|add\w+FeedbackScore|get\w+ById|get\w+Comment) path (id|spanId|traceId|threadId): (a UUIDv4|the nil UUID)",
         404,
-        "no span or trace has such an id",
+        "no span, trace or thread has such an id",
     ),
+    (r"scoreBatchOfThreads /scores/0/project_name: a long text", 422, "it is made, and so is its project"),
+    (r"updateThread path threadModelId: (a UUIDv4|the nil UUID)", 404, "the same"),
+    (r"getTraceThread(s|Stats) query filters: a filter", 400, "threads have no name, which it is about"),
     (r"(get|update)\w+Comment path commentId: (a UUIDv4|the nil UUID)", 404, "no comment has such an id"),
     (
-        r"(update(Span|Trace)|search\w+) /project_id: (a UUIDv4|the nil UUID)",
+        r"(update(Span|Trace)|search\w+|(open|get|close)TraceThread|scoreBatchOfThreads) /(scores/0/)?project_id: (a UUIDv4|the nil UUID)",
         404,
         "there must be a project with that id",
     ),
-    (r"\w+ query project_id: (a UUIDv4|the nil UUID)", 404, "the same"),
+    (r"(find\w+_\d|get\w+|\w+Exist) query project_id: (a UUIDv4|the nil UUID)", 404, "the same"),
     (r"\w+ (/|query )\S*_(time|at): a leap second", 400, "no clock of a client shows one, and no store can keep it"),
     (r"\w+ (/|query )\S*_(time|at): a time to the tenth of a nanosecond", 400, "times are kept to the nanosecond"),
     (
@@ -82,7 +89,7 @@ const REFUSALS: [(&str, u16, &str); 19] = [
         "more than any real one, said in its description",
     ),
     (
-        r"(add\w+FeedbackScore|scoreBatchOf\w+) /(scores/0/)?(name|category_name|author): a long text",
+        r"(add\w+FeedbackScore|scoreBatchOf\w+) /(scores/0/)?(name|category_name|author|thread_id): a long text",
         422,
         "more than any real one",
     ),
@@ -187,7 +194,9 @@ fn not_named(trial: &Trial, answer: &Answer) -> Option<&'static str> {
     let named = match (&trial.place, answer.status) {
         // What is no id is no address; and what is well-formed may still not be there.
         (Place::Path(_) | Place::Query(_) | Place::Body(_), 404) => {
-            trial.inside || matches!(trial.place, Place::Path(_))
+            // A thread goes by any text.
+            let by_text = matches!(&trial.place, Place::Body(pointer) if pointer == "/thread_id");
+            trial.inside || by_text || matches!(trial.place, Place::Path(_))
         }
         (Place::Path(name), 400) => trial.inside || answer.text().contains(&format!("path parameter {name}")),
         (Place::Query(name), 400) => answer.text().contains(name.as_str()),

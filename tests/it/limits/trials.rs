@@ -33,22 +33,37 @@ const REMARK: &str = "@remark@";
 /// The same in capital letters.
 const REMARK_IN_CAPITALS: &str = "@REMARK@";
 
+/// Stands in a request for the own id of a thread that exists.
+const THREAD: &str = "@thread@";
+/// The same in capital letters.
+const THREAD_IN_CAPITALS: &str = "@THREAD@";
+/// Stands in a request for the id of a comment on that thread.
+const WORD: &str = "@word@";
+/// The same in capital letters.
+const WORD_IN_CAPITALS: &str = "@WORD@";
+/// What the traces of that thread call it.
+const TALK: &str = "talk";
+
 /// Every placeholder for something that exists, and the same in capital letters.
-const EXISTING: [(&str, &str); 5] = [
+const EXISTING: [(&str, &str); 7] = [
     (PROJECT, PROJECT_IN_CAPITALS),
     (SPAN, SPAN_IN_CAPITALS),
     (COMMENT, COMMENT_IN_CAPITALS),
     (TRACE, TRACE_IN_CAPITALS),
     (REMARK, REMARK_IN_CAPITALS),
+    (THREAD, THREAD_IN_CAPITALS),
+    (WORD, WORD_IN_CAPITALS),
 ];
 
 /// Operations that need a project, by name or id, which the document cannot say: they are tried with an id.
-const NEED_PROJECT: [&str; 10] = [
+const NEED_PROJECT: [&str; 12] = [
     "findFeedbackScoreNames_1",
     "findFeedbackScoreNames_2",
     "getSpanStats",
     "getSpansByProject",
     "getTraceStats",
+    "getTraceThreadStats",
+    "getTraceThreads",
     "getTracesByProject",
     "searchSpans",
     "searchTraces",
@@ -169,6 +184,10 @@ pub(crate) struct Setup {
     trace: String,
     /// A comment on it.
     remark: String,
+    /// The own id of a thread that exists.
+    thread: String,
+    /// A comment on it.
+    word: String,
 }
 
 impl Setup {
@@ -181,7 +200,15 @@ impl Setup {
         let answer =
             api.post(&format!("/v1/private/traces/{trace}/comments"), &json!({"text": "so"})).await.expect(201);
         let remark = answer.json()["id"].as_str().unwrap().to_owned();
-        Self { span, comment, project, trace, remark }
+        let talk = json!({"start_time": "2024-01-15T09:30:00Z", "thread_id": TALK,
+            "project_name": api.span(&span).await["project_name"]});
+        api.create_trace(&talk).await;
+        let named = json!({"project_id": project, "thread_id": TALK});
+        let thread = api.post("/v1/private/traces/threads/retrieve", &named).await.expect(200);
+        let thread = thread.json()["thread_model_id"].as_str().unwrap().to_owned();
+        let path = format!("/v1/private/traces/threads/{thread}/comments");
+        let word = api.post(&path, &json!({"text": "so"})).await.expect(201).json()["id"].as_str().unwrap().to_owned();
+        Self { span, comment, project, trace, remark, thread, word }
     }
 
     /// The request of a trial.
@@ -196,7 +223,7 @@ impl Setup {
     /// Puts values in place of the placeholders. What is to exist does, other ids are new each time.
     fn fill(&self, text: &str) -> String {
         let mut text = text.replace(&format!(r#""project_id":"{ID}""#), &format!(r#""project_id":"{PROJECT}""#));
-        let ids = [&self.project, &self.span, &self.comment, &self.trace, &self.remark];
+        let ids = [&self.project, &self.span, &self.comment, &self.trace, &self.remark, &self.thread, &self.word];
         for ((existing, in_capitals), id) in EXISTING.into_iter().zip(ids) {
             text = text.replace(existing, id).replace(in_capitals, &id.to_uppercase());
         }
@@ -212,6 +239,9 @@ fn in_path(operation: &str, name: &str, value: &str) -> String {
     let (existing, in_capitals) = match name {
         "spanId" => (SPAN, SPAN_IN_CAPITALS),
         "traceId" => (TRACE, TRACE_IN_CAPITALS),
+        "threadId" | "threadModelId" => (THREAD, THREAD_IN_CAPITALS),
+        "commentId" if operation.contains("Thread") => (WORD, WORD_IN_CAPITALS),
+        "id" if operation == "addThreadComment" => (THREAD, THREAD_IN_CAPITALS),
         "commentId" if operation.contains("Trace") => (REMARK, REMARK_IN_CAPITALS),
         "commentId" => (COMMENT, COMMENT_IN_CAPITALS),
         _ if NEED_TRACE.contains(&operation) => (TRACE, TRACE_IN_CAPITALS),
@@ -243,12 +273,33 @@ pub(crate) fn with_what_is_needed(document: &Value) -> Value {
         }
     }
     let schemas = &mut document["components"]["schemas"];
-    for of in ["Span", "Trace"] {
-        schemas[format!("{of}SearchStreamRequest_Public")]["required"] = json!(["project_id"]);
-        let filter = &mut schemas[format!("{of}Filter_Public")];
+    for (search, filter, field) in [
+        ("SpanSearchStreamRequest_Public", "SpanFilter_Public", "name"),
+        ("TraceSearchStreamRequest_Public", "TraceFilter_Public", "name"),
+        ("TraceThreadSearchStreamRequest", "TraceThreadFilter", "id"),
+    ] {
+        schemas[search]["required"] = json!(["project_id"]);
+        let filter = &mut schemas[filter];
         filter["required"] = json!(["field", "operator", "value"]);
-        filter["properties"]["field"]["enum"] = json!(["name"]);
+        filter["properties"]["field"]["enum"] = json!([field]);
         filter["properties"]["value"]["minLength"] = json!(1);
+    }
+    schemas["TraceThreadIdentifier"]["required"] = json!(["project_id", "thread_id"]);
+    // Any thread can be opened. What others add to its tags decides how many more a thread takes: that is tried of many.
+    let open = schemas["TraceThreadIdentifier"].clone();
+    let mut tags = schemas["TraceThreadUpdate"].clone();
+    tags["properties"].as_object_mut().unwrap().remove("tags_to_add");
+    // A thread that is read or closed must exist, and is named in one way or the other.
+    schemas["TraceThreadIdentifier"]["properties"]["thread_id"]["enum"] = json!([TALK]);
+    schemas["TraceThreadBatchIdentifier"]["required"] = json!(["project_id", "thread_id"]);
+    schemas["TraceThreadBatchIdentifier"]["properties"]["thread_id"]["enum"] = json!([TALK]);
+    schemas["TraceThreadBatchIdentifier"]["properties"].as_object_mut().unwrap().remove("thread_ids");
+    schemas["DeleteTraceThreads"]["required"] = json!(["project_id", "thread_ids"]);
+    let threads = "/v1/private/traces/threads";
+    for (path, method, schema) in
+        [(format!("{threads}/open"), "put", open), (format!("{threads}/{{threadModelId}}"), "patch", tags)]
+    {
+        document["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"] = schema;
     }
     document
 }
