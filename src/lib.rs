@@ -12,10 +12,11 @@
 //!
 //! * [`model`] is the contract: what goes over the wire. It knows nothing else.
 //! * [`scan`] walks a JSON body before it is parsed; [`json_path`] and [`like`] look into texts without parsing them.
-//! * [`record`] says what a write states, how writes merge, whatever order they come in, and how a span is shown.
+//! * [`record`] says what a write states, how writes merge, whatever order they come in, and how
+//!   spans and traces are shown.
 //! * [`cost`] works out what a span cost, where nobody said.
-//! * [`filter`] is the table of what can be asked of spans.
-//! * [`store`] keeps spans; databases stand behind one trait.
+//! * [`filter`] is the table of what can be asked of spans, traces and threads.
+//! * [`store`] keeps them; databases stand behind one trait.
 //! * [`ingest`] lets concurrent writes share a transaction.
 //! * [`api`] has the route table, the handlers, and the document that is generated from them.
 //! * [`error`] is the only place that knows status codes.
