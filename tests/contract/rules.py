@@ -36,6 +36,10 @@ RULES = [
     ("from_time is before to_time", 400, r"Parameter 'from_time' must be before 'to_time'"),
     ("a project is named", 400, r"Either 'project_name' or 'project_id' (query params )?must be provided"),
     ("a project is named", 400, r"project_id must be provided"),
+    ("a project is named", 422, r"The request body must provide either a project_name or a project_id"),
+    ("a project is named", 422, r"The request body Either 'projectName' or 'projectId' must be provided\."),
+    ("a thread is named, or several", 422, r"The request body Either 'threadId' or 'threadIds' must be provided\."),
+    ("a thread is named, or several", 422, r"The request body Cannot provide both 'threadId' and 'threadIds'\..*"),
     ("a project named by its id is there", 404, r"Project not found"),
     ("an update leaves at most 50 tags", 422, r"Tag limit exceeded: maximum 50 tags per item"),
     ("source means something", 400, r"Invalid source .*"),
@@ -75,6 +79,8 @@ def tolerance(error):
         return "repeated tags are dropped"
     if name == "ids" and (error.validator == "uniqueItems" or error.validator == "maxItems" and few(found)):
         return "repeated ids are dropped"
+    if name in ("names", "thread_ids") and error.validator == "uniqueItems":
+        return "repeated names are dropped"
     if name == "error_info" and error.validator == "required":
         return "error_info is filled where it lacks something"
     if inside == "error_info" and error.validator == "minLength":
