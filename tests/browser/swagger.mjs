@@ -27,7 +27,10 @@ const operations = Object.entries(spec.paths).flatMap(([path, item]) =>
 const blockOf = ({ tags, operationId }) => `operations-${tags[0]}-${operationId}`;
 
 // Nothing of the examples makes these: a person takes the ids from answers before.
-const NEED_AN_ID = ["findFeedbackScoreNames_1", "getSpanComment", "updateSpanComment"];
+const NEED_AN_ID = [
+  "addThreadComment", "findFeedbackScoreNames_1", "findFeedbackScoreNames_2", "getSpanComment", "getThreadComment",
+  "getTraceComment", "updateSpanComment", "updateThread", "updateThreadComment", "updateTraceComment",
+];
 // What the others need is made by the operations before them; deleting comes last.
 const isDelete = ({ operationId }) => operationId.startsWith("delete");
 const isCreate = ({ operationId }) => operationId.startsWith("create");
@@ -104,7 +107,7 @@ const filter = page.locator(".operation-filter-input");
 for (const [phrase, wanted] of [
   ["check", operations.filter(({ tags, summary }) => tags[0] === "Check" || summary.startsWith("Check "))],
   ["FEEDBACK", operations.filter(({ path }) => path.includes("feedback"))],
-  ["createspan", operations.filter(isCreate)],
+  ["createspan", operations.filter(({ operationId }) => operationId.startsWith("createSpan"))],
   ["no such thing", []],
   ["", operations],
 ]) {
