@@ -100,8 +100,8 @@ pub fn document() -> Document {
 
 /// Everything that is answered.
 pub fn router(state: AppState) -> Router {
-    let document = document();
-    let (mut operations, _) = operations();
+    let (mut operations, generated) = operations();
+    let document = Document::finish(&generated);
     if let Some(strict) = &state.strict {
         let layer = from_fn_with_state((Arc::clone(strict), state.clone()), strict::check);
         operations = operations.route_layer(layer);

@@ -2,6 +2,8 @@
 
 mod openapi_3_0;
 
+use std::sync::{Arc, OnceLock};
+
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::header;
@@ -119,14 +121,19 @@ impl Document {
 
     /// The addresses at which it is read.
     pub(super) fn routes<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
-        let serve = |media_type: &'static str, text: String| {
-            let text = Bytes::from(text);
-            get(move || async move { ([(header::CONTENT_TYPE, media_type)], text) })
+        let document = Arc::new(self.clone());
+        // Written out when first asked for: a start should not wait for it.
+        let serve = |media_type: &'static str, write: fn(&Self) -> String| {
+            let (document, text) = (Arc::clone(&document), Arc::new(OnceLock::new()));
+            get(move || {
+                let text = text.get_or_init(|| Bytes::from(write(&document))).clone();
+                async move { ([(header::CONTENT_TYPE, media_type)], text) }
+            })
         };
         Router::new()
-            .route("/openapi.json", serve("application/json", self.json()))
-            .route("/openapi.yaml", serve("application/yaml", self.yaml()))
-            .route("/openapi-3.0.json", serve("application/json", pretty(&openapi_3_0::rendition(&self.0))))
+            .route("/openapi.json", serve("application/json", Self::json))
+            .route("/openapi.yaml", serve("application/yaml", Self::yaml))
+            .route("/openapi-3.0.json", serve("application/json", |own| pretty(&openapi_3_0::rendition(&own.0))))
     }
 }
 

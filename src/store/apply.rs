@@ -651,7 +651,7 @@ fn update_many<F: Traced, B>(
     }
     let keys: Vec<Key> = ids.iter().map(|id| (Arc::clone(&caller.workspace), *id)).collect();
     for key in &keys {
-        if let Some(row) = rows.get(key).and_then(|slot| slot.row.as_ref()) {
+        if let Some(row) = rows.get_mut(key).and_then(|slot| slot.row.as_mut()) {
             check_tags(row, &update, now, &caller.user)?;
         }
     }
@@ -663,14 +663,13 @@ fn update_many<F: Traced, B>(
 }
 
 /// Refuses an update whose additions would leave a row with more tags than are allowed.
-fn check_tags<F: Traced>(row: &Row<F>, update: &Record<F>, now: i64, user: &Arc<str>) -> Result<(), Refusal> {
+fn check_tags<F: Traced>(row: &mut Row<F>, update: &Record<F>, now: i64, user: &Arc<str>) -> Result<(), Refusal> {
     if update.tag_edits.as_ref().is_none_or(|edits| edits.added.is_empty()) {
         return Ok(());
     }
-    let mut before = row.clone();
     let mut edited = merge(Some(row.clone()), update.clone(), now, user);
-    let tags = |tags: &mut Option<Vec<String>>| tags.take().unwrap_or_default();
-    check_count(&tags(before.fields.tags()), &tags(edited.fields.tags()))
+    let [before, after] = [row, &mut edited].map(|row| row.fields.tags().as_deref().unwrap_or_default());
+    check_count(before, after)
 }
 
 /// Refuses tags that are too many. There may have been more before; there must not be more still.

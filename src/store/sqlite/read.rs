@@ -213,9 +213,29 @@ fn one_by_one<T>(
     Ok((found, looked_at))
 }
 
-/// Where things of these ids are in their list.
-fn places_of(ids: &[Id]) -> HashMap<Id, usize> {
-    ids.iter().enumerate().map(|(at, id)| (*id, at)).collect()
+/// What was said of one thing: its scores and its comments.
+type Said = (Vec<StoredScore>, Vec<CommentPublic>);
+
+/// What was said of things, by their ids; scores and comments are read where they are wanted.
+fn said_of(
+    connection: &Connection,
+    workspace: i64,
+    entity: Entity,
+    ids: &[Id],
+    (with_scores, with_comments): (bool, bool),
+) -> Result<HashMap<Id, Said>, StoreError> {
+    let mut said: HashMap<Id, Said> = HashMap::new();
+    if with_scores {
+        for score in scores(connection, workspace, entity, ids)? {
+            said.entry(score.score.target.id).or_default().0.push(score);
+        }
+    }
+    if with_comments {
+        for (about, comment) in comments(connection, workspace, entity, ids)? {
+            said.entry(about).or_default().1.push(comment);
+        }
+    }
+    Ok(said)
 }
 
 pub(super) fn spans(
@@ -249,20 +269,9 @@ pub(super) fn spans(
     let workspace = found.first().map_or(0, |(_, workspace)| *workspace);
     let mut found: Vec<StoredSpan> = found.into_iter().map(|(span, _)| span).collect();
     let ids: Vec<Id> = found.iter().map(|span| span.id).collect();
-    let at = places_of(&ids);
-    if parts.scores {
-        for score in scores(&transaction, workspace, Entity::Span, &ids)? {
-            if let Some(at) = at.get(&score.score.target.id) {
-                found[*at].scores.push(score);
-            }
-        }
-    }
-    if parts.comments {
-        for (span_id, comment) in comments(&transaction, workspace, Entity::Span, &ids)? {
-            if let Some(at) = at.get(&span_id) {
-                found[*at].comments.push(comment);
-            }
-        }
+    let mut said = said_of(&transaction, workspace, Entity::Span, &ids, (parts.scores, parts.comments))?;
+    for span in &mut found {
+        (span.scores, span.comments) = said.remove(&span.id).unwrap_or_default();
     }
     Ok((found, looked_at))
 }
@@ -299,24 +308,13 @@ pub(super) fn traces(
     let workspace = found.first().map_or(0, |(_, workspace)| *workspace);
     let mut found: Vec<StoredTrace> = found.into_iter().map(|(trace, _)| trace).collect();
     let ids: Vec<Id> = found.iter().map(|trace| trace.id).collect();
-    let at = places_of(&ids);
-    if parts.scores {
-        for score in scores(&transaction, workspace, Entity::Trace, &ids)? {
-            if let Some(at) = at.get(&score.score.target.id) {
-                found[*at].scores.push(score);
-            }
-        }
+    let mut said = said_of(&transaction, workspace, Entity::Trace, &ids, (parts.scores, parts.comments))?;
+    for trace in &mut found {
+        (trace.scores, trace.comments) = said.remove(&trace.id).unwrap_or_default();
     }
     if parts.span_scores && any_span_score(&transaction, workspace)? {
         for trace in found.iter_mut().filter(|trace| trace.sums.spans > 0) {
             trace.span_scores = span_scores(&transaction, workspace, trace)?;
-        }
-    }
-    if parts.comments {
-        for (trace_id, comment) in comments(&transaction, workspace, Entity::Trace, &ids)? {
-            if let Some(at) = at.get(&trace_id) {
-                found[*at].comments.push(comment);
-            }
         }
     }
     Ok((found, looked_at))

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::{comments, first, integer, one_by_one, places_of, rows, scores};
+use super::{first, integer, one_by_one, rows, said_of};
 use crate::filter::thread_sql::{END, EXACT_COST, FIRST_MESSAGE, LAST_MESSAGE, MESSAGES, START, USAGE};
 use crate::model::{Id, UsageSums};
 use crate::record::{Entity, StoredThread};
@@ -57,16 +57,9 @@ pub(in crate::store::sqlite) fn threads(
     let workspace = found.first().map_or(0, |(_, workspace)| *workspace);
     let mut found: Vec<StoredThread> = found.into_iter().map(|(thread, _)| thread).collect();
     let ids: Vec<Id> = found.iter().map(|thread| thread.id).collect();
-    let at = places_of(&ids);
-    for score in scores(&transaction, workspace, Entity::Thread, &ids)? {
-        if let Some(at) = at.get(&score.score.target.id) {
-            found[*at].scores.push(score);
-        }
-    }
-    for (id, comment) in comments(&transaction, workspace, Entity::Thread, &ids)? {
-        if let Some(at) = at.get(&id) {
-            found[*at].comments.push(comment);
-        }
+    let mut said = said_of(&transaction, workspace, Entity::Thread, &ids, (true, true))?;
+    for thread in &mut found {
+        (thread.scores, thread.comments) = said.remove(&thread.id).unwrap_or_default();
     }
     Ok((found, looked_at))
 }
