@@ -6,16 +6,21 @@
 //!
 //! Doc comments on fields become descriptions in the public document: they are written for its readers.
 
+mod both_spellings;
 mod comment;
 mod decimal;
+mod environment;
 mod error_info;
 mod error_message;
+mod feedback_definition;
 mod feedback_score;
 mod id;
 mod ids;
 mod json;
 mod limits;
 mod operator;
+mod project;
+mod short_text;
 mod span;
 mod span_enums;
 mod span_filter;
@@ -23,13 +28,24 @@ mod span_query;
 mod tags;
 mod text;
 mod timestamp;
+mod toggles;
 mod usage;
 mod validation;
+mod workspace;
 
+pub use both_spellings::BothSpellings;
 pub use comment::{Comment, CommentCreated, CommentPublic};
 pub use decimal::{Cost, Decimal};
+pub use environment::{
+    EnvironmentColor, EnvironmentDescription, EnvironmentName, EnvironmentPagePublic, EnvironmentPublic,
+    EnvironmentUpdate, EnvironmentWrite,
+};
 pub use error_info::{ErrorInfo, ErrorInfoPublic, ErrorInfoWrite};
 pub use error_message::{ErrorMessage, ErrorMessagePublic, Violation};
+pub use feedback_definition::{
+    DetailsSent, FeedbackCreate, FeedbackDefinition, FeedbackDefinitionPagePublic, FeedbackDetails, FeedbackPublic,
+    FeedbackType, FeedbackUpdate,
+};
 pub use feedback_score::{
     DeleteFeedbackScore, FeedbackScore, FeedbackScoreBatch, FeedbackScoreBatchItem, FeedbackScoreNamesPublic,
     FeedbackScorePublic, NotEmpty, ScoreNamePublic, ScoreSource, ScoreValue, ValueEntryPublic,
@@ -39,12 +55,22 @@ pub use ids::{BatchDelete, Ids};
 pub use json::{JsonListString, JsonListStringPublic, JsonListStringWrite, Object, Payload, is_null};
 pub use limits::{Limited, TextLimits};
 pub use operator::Operator;
+pub use project::{
+    ProjectDescription, ProjectDetailed, ProjectPagePublic, ProjectPublic, ProjectRetrieve, ProjectUpdate,
+    ProjectWrite, Visibility,
+};
+pub use short_text::{NotBlank, ShortText};
 pub use span::{SPANS_IN_BATCH_MAX, SpanBatchWrite, SpanList, SpanPublic, SpanUpdate, SpanWrite};
 pub use span_enums::{Source, SpanType};
 pub use span_filter::SpanFilter;
 pub use span_query::*;
 pub use tags::{Tags, UpdateTags};
-pub use text::{Environment, ProjectName};
+pub use text::{Environment, ProjectName, trimmed};
 pub use timestamp::{LastUpdatedAt, Timestamp};
+pub use toggles::ServiceTogglesConfig;
 pub use usage::Usage;
 pub use validation::{ITEM, flatten};
+pub use workspace::{
+    AuthDetailsHolder, OpikVersion, WorkspaceConfiguration, WorkspaceNameHolder, WorkspaceUserPermissions,
+    WorkspaceVersion,
+};

@@ -3,8 +3,10 @@
 use clap::Args;
 
 use super::{
-    BatchDelete, Comment, DeleteFeedbackScore, FeedbackScore, FeedbackScoreBatch, ProjectName, SpanBatchUpdate,
-    SpanBatchWrite, SpanSearchStreamRequest, SpanUpdate, SpanWrite, Tags, Violation,
+    AuthDetailsHolder, BatchDelete, Comment, DeleteFeedbackScore, EnvironmentUpdate, EnvironmentWrite, FeedbackCreate,
+    FeedbackScore, FeedbackScoreBatch, FeedbackUpdate, ProjectName, ProjectRetrieve, ProjectUpdate, ProjectWrite,
+    SpanBatchUpdate, SpanBatchWrite, SpanSearchStreamRequest, SpanUpdate, SpanWrite, Tags, Violation,
+    WorkspaceConfiguration,
 };
 
 /// How long texts may be. Generous: they keep a runaway client from filling the store, nothing more.
@@ -22,6 +24,9 @@ pub struct TextLimits {
     /// Longest tag of a span when it is created, in characters; the contract limits updates to 100.
     #[arg(long, env = "SPANDREL_TAG_CHARS_MAX", default_value_t = 1_000, value_name = "CHARACTERS")]
     pub tag_chars_max: usize,
+    /// Most environments of a workspace.
+    #[arg(long, env = "SPANDREL_ENVIRONMENTS_MAX", default_value_t = 100, value_name = "ENVIRONMENTS")]
+    pub environments_max: usize,
 }
 
 /// A body whose texts are held to [`TextLimits`].
@@ -124,7 +129,66 @@ macro_rules! nothing_to_limit {
     };
 }
 
-nothing_to_limit!(BatchDelete, Comment, DeleteFeedbackScore, SpanSearchStreamRequest);
+nothing_to_limit!(
+    AuthDetailsHolder,
+    BatchDelete,
+    Comment,
+    DeleteFeedbackScore,
+    EnvironmentUpdate,
+    EnvironmentWrite,
+    ProjectRetrieve,
+    SpanSearchStreamRequest,
+);
+
+impl Limited for ProjectWrite {
+    fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {
+        let name = self.name.as_ref().map(|name| name.0.as_str());
+        Check { pointer, path, found }.text("name", "name", name, limits.project_name_chars_max);
+    }
+}
+
+impl Limited for ProjectUpdate {
+    fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {
+        let name = self.name.as_ref().map(|name| name.0.as_str());
+        Check { pointer, path, found }.text("name", "name", name, limits.project_name_chars_max);
+    }
+}
+
+impl Limited for FeedbackCreate {
+    fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {
+        let name = self.0.name.as_ref().map(|name| name.0.as_str());
+        Check { pointer, path, found }.text("name", "name", name, limits.name_chars_max);
+    }
+}
+
+impl Limited for FeedbackUpdate {
+    fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {
+        let name = self.0.name.as_ref().map(|name| name.0.as_str());
+        Check { pointer, path, found }.text("name", "name", name, limits.name_chars_max);
+    }
+}
+
+/// Entries of a colour map. From the published contract, which says it in words only.
+const COLORS_MAX: usize = 10_000;
+
+impl Limited for WorkspaceConfiguration {
+    fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {
+        let Some(colors) = &self.color_map else { return };
+        let mut check = Check { pointer, path, found };
+        if colors.len() > COLORS_MAX {
+            return check.add("color_map", "colorMap", &format!("size must be between 0 and {COLORS_MAX}"));
+        }
+        for (label, color) in colors {
+            let name = format!("color_map/{}", label.replace('~', "~0").replace('/', "~1"));
+            let original = format!("colorMap[{label}]");
+            check.text(&name, &original, Some(label), limits.name_chars_max);
+            let digits = color.strip_prefix('#').unwrap_or_default();
+            if digits.len() != 6 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                check.add(&name, &original, "Color must be a valid hex color (e.g. #FF0000)");
+            }
+        }
+    }
+}
 
 impl Limited for SpanUpdate {
     fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {
