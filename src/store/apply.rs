@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::{Caller, Change, DEFAULT_PROJECT, Refusal, Submission};
 use crate::cost::{self, Prices};
-use crate::model::{Id, UpdateTags};
+use crate::model::{Id, UpdateTags, trimmed};
 use crate::record::{
     Estimate, FieldSet, Fields as _, ProjectRef, Record, Row, Score, SpanField, SpanFields, SpanRecord, conflict, merge,
 };
@@ -106,9 +106,10 @@ pub(super) struct Wanted {
     pub comments: Vec<Key>,
 }
 
-/// The form of a project's name under which it is the only one of its workspace: letter case does not count.
+/// The form of a project's name under which it is the only one of its workspace: letter case and outer white space do
+/// not count.
 pub(super) fn folded(name: &str) -> String {
-    name.to_lowercase()
+    trimmed(name).to_lowercase()
 }
 
 impl Counted {

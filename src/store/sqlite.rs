@@ -7,6 +7,8 @@
 mod errors;
 mod functions;
 mod lock;
+mod lookups;
+mod manage;
 mod read;
 mod readers;
 mod stats;
@@ -21,10 +23,15 @@ use rusqlite::Connection;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
-use super::{NotCommitted, Order, Refusal, SpanQuery, SpanStats, Store, StoreError, Submission};
+use super::{
+    Caller, DefinitionQuery, Manage, ManageRefusal, NotCommitted, Order, ProjectQuery, Refusal, SpanQuery, SpanStats,
+    Store, StoreError, Submission,
+};
 use crate::clock::Clock;
 use crate::cost::Prices;
-use crate::model::{CommentPublic, Id, Source, SpanType};
+use crate::model::{
+    CommentPublic, EnvironmentPublic, FeedbackPublic, Id, ProjectPublic, Source, SpanType, WorkspaceConfiguration,
+};
 use crate::record::{Parts, ProjectRef, StoredSpan};
 use errors::from_rusqlite;
 use lock::Lock;
@@ -183,7 +190,49 @@ impl Store for SqliteStore {
 
     async fn comment(&self, workspace: &str, span_id: Id, id: Id) -> Result<Option<CommentPublic>, StoreError> {
         let workspace = workspace.to_owned();
-        self.readers.read(move |connection| read::comment(connection, &workspace, span_id, id)).await
+        let read = move |connection: &Connection| {
+            // A span whose project is deleted is out of reach, and so is what is said of it.
+            let Some(_) = read::span_key(connection, &workspace, span_id)? else { return Ok(None) };
+            read::comment(connection, &workspace, span_id, id)
+        };
+        self.readers.read(read).await
+    }
+
+    async fn manage(&self, caller: Caller, change: Manage) -> Result<Result<(), ManageRefusal>, StoreError> {
+        self.writer.manage(caller, change).await
+    }
+
+    async fn project_public(&self, workspace: &str, project: &ProjectRef) -> Result<Option<ProjectPublic>, StoreError> {
+        let (workspace, project) = (workspace.to_owned(), project.clone());
+        self.readers.read(move |connection| lookups::project(connection, &workspace, &project)).await
+    }
+
+    async fn projects(&self, query: ProjectQuery) -> Result<(Vec<ProjectPublic>, u64), StoreError> {
+        self.readers.read(move |connection| lookups::projects(connection, &query)).await
+    }
+
+    async fn project_of_trace(&self, workspace: &str, trace_id: Id) -> Result<Option<Id>, StoreError> {
+        let workspace = workspace.to_owned();
+        self.readers.read(move |connection| lookups::project_of_trace(connection, &workspace, trace_id)).await
+    }
+
+    async fn environments(&self, workspace: &str, id: Option<Id>) -> Result<Vec<EnvironmentPublic>, StoreError> {
+        let workspace = workspace.to_owned();
+        self.readers.read(move |connection| lookups::environments(connection, &workspace, id)).await
+    }
+
+    async fn definition(&self, workspace: &str, id: Id) -> Result<Option<FeedbackPublic>, StoreError> {
+        let workspace = workspace.to_owned();
+        self.readers.read(move |connection| lookups::definition(connection, &workspace, id)).await
+    }
+
+    async fn definitions(&self, query: DefinitionQuery) -> Result<(Vec<FeedbackPublic>, u64), StoreError> {
+        self.readers.read(move |connection| lookups::definitions(connection, &query)).await
+    }
+
+    async fn configuration(&self, workspace: &str) -> Result<Option<WorkspaceConfiguration>, StoreError> {
+        let workspace = workspace.to_owned();
+        self.readers.read(move |connection| lookups::configuration(connection, &workspace)).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

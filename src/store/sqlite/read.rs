@@ -58,7 +58,7 @@ pub(super) fn rows<T>(
     Ok(found)
 }
 
-fn rows_of<T>(
+pub(super) fn rows_of<T>(
     connection: &Connection,
     sql: &Sql,
     read: impl FnMut(&rusqlite::Row<'_>) -> Result<T, StoreError>,
@@ -67,7 +67,7 @@ fn rows_of<T>(
 }
 
 /// One row of a query, if there is one.
-fn first<T>(
+pub(super) fn first<T>(
     connection: &Connection,
     sql: &str,
     params: impl Params,
@@ -83,8 +83,9 @@ fn integer(row: &rusqlite::Row<'_>, at: usize) -> Result<i64, StoreError> {
 }
 
 pub(super) fn span_key(connection: &Connection, workspace: &str, id: Id) -> Result<Option<i64>, StoreError> {
-    let sql = "SELECT s.key FROM spans s \
-               WHERE s.workspace = (SELECT key FROM workspaces WHERE name = ?1) AND s.id = ?2";
+    let sql = "SELECT s.key FROM spans s JOIN projects p ON p.key = s.project \
+               WHERE s.workspace = (SELECT key FROM workspaces WHERE name = ?1) AND s.id = ?2 \
+               AND p.deleted_at IS NULL";
     first(connection, sql, params![workspace, id.0.as_bytes()], |row| row.get(0))
 }
 
@@ -95,7 +96,8 @@ pub(super) fn project(
 ) -> Result<Option<i64>, StoreError> {
     let sql = |column: &str| {
         format!(
-            "SELECT key FROM projects WHERE workspace = (SELECT key FROM workspaces WHERE name = ?1) AND {column} = ?2"
+            "SELECT key FROM projects WHERE workspace = (SELECT key FROM workspaces WHERE name = ?1) AND {column} = ?2 \
+             AND deleted_at IS NULL"
         )
     };
     match project {

@@ -10,19 +10,23 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 use tokio::sync::oneshot;
 
 use super::errors::from_rusqlite;
+use super::manage::manage;
 use super::{BUSY, PAGE_BYTES, SqliteOptions};
 use crate::clock::Clock;
 use crate::cost::Prices;
 use crate::model::Id;
 use crate::record::{Row, SpanField, SpanFields};
 use crate::store::apply::{Changed, Commit, Counted, Effect, Key, NewProject, Outcome, Wanted, folded};
-use crate::store::cells::{PAYLOAD_COLUMNS, SPAN_COLUMNS, others_text, read_span, tag_edits_text};
-use crate::store::{NotCommitted, Refusal, StoreError, Submission};
+use crate::store::cells::{COLUMNS_COUNT, PAYLOAD_COLUMNS, SPAN_COLUMNS, others_text, read_span, tag_edits_text};
+use crate::store::{Caller, Manage, ManageRefusal, NotCommitted, Refusal, StoreError, Submission};
 
 type Answer = Result<Vec<Result<(), Refusal>>, NotCommitted>;
 
+type Managed = Result<Result<(), ManageRefusal>, StoreError>;
+
 enum Job {
     Commit(Vec<Submission>, oneshot::Sender<Answer>),
+    Manage(Caller, Manage, oneshot::Sender<Managed>),
     CheckWritable(oneshot::Sender<Result<(), StoreError>>),
 }
 
@@ -41,7 +45,8 @@ impl Writer {
         prices: Arc<Prices>,
     ) -> Result<Self, StoreError> {
         let connection = connect(path, options).map_err(from_rusqlite)?;
-        // Unbounded, but never long: its only sender waits for each commit before it sends the next.
+        // Unbounded, but never long: a commit waits for the one before it, and other changes are counted before they
+        // are sent.
         let (jobs, queue) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
@@ -55,6 +60,12 @@ impl Writer {
         let lost = || NotCommitted { error: gone(), submissions: Vec::new() };
         self.send(Job::Commit(submissions, reply)).map_err(|_| lost())?;
         outcome.await.map_err(|_| lost())?
+    }
+
+    pub(super) async fn manage(&self, caller: Caller, change: Manage) -> Managed {
+        let (reply, outcome) = oneshot::channel();
+        self.send(Job::Manage(caller, change, reply))?;
+        outcome.await.map_err(|_| gone())?
     }
 
     pub(super) async fn check_writable(&self) -> Result<(), StoreError> {
@@ -103,6 +114,9 @@ fn run(mut connection: Connection, queue: &mpsc::Receiver<Job>, clock: &Clock, p
             Job::Commit(submissions, reply) => {
                 let outcome = commit(&mut connection, &submissions, clock, prices);
                 let _ = reply.send(outcome.map_err(|error| NotCommitted { error, submissions }));
+            }
+            Job::Manage(caller, change, reply) => {
+                let _ = reply.send(manage(&mut connection, &caller, change, clock));
             }
             Job::CheckWritable(reply) => {
                 let _ = reply.send(check_writable(&mut connection, clock).map_err(from_rusqlite));
@@ -178,7 +192,7 @@ fn load(
         }
     }
     let mut by_id = transaction
-        .prepare_cached("SELECT key FROM projects WHERE workspace = ?1 AND id = ?2")
+        .prepare_cached("SELECT key FROM projects WHERE workspace = ?1 AND id = ?2 AND deleted_at IS NULL")
         .map_err(from_rusqlite)?;
     for (workspace, id) in wanted.ids {
         let Some(workspace_key) = workspace_key(&workspace)? else { continue };
@@ -189,21 +203,35 @@ fn load(
     }
 
     let sql = format!(
-        "SELECT s.key, {SPAN_COLUMNS}, {PAYLOAD_COLUMNS} FROM spans s LEFT JOIN span_payloads p ON p.span = s.key \
-         WHERE s.workspace = ?1 AND s.id = ?2"
+        "SELECT s.key, {SPAN_COLUMNS}, {PAYLOAD_COLUMNS}, \
+         (SELECT deleted_at IS NOT NULL FROM projects WHERE key = s.project) \
+         FROM spans s LEFT JOIN span_payloads p ON p.span = s.key WHERE s.workspace = ?1 AND s.id = ?2"
     );
     let mut find = transaction.prepare_cached(&sql).map_err(from_rusqlite)?;
     for key in wanted.spans {
         let Some(workspace) = workspace_key(&key.0)? else { continue };
         let mut rows = find.query(params![workspace, key.1.0.as_bytes()]).map_err(from_rusqlite)?;
-        let stored = match rows.next().map_err(from_rusqlite)? {
-            Some(row) => Some((row.get(0).map_err(from_rusqlite)?, read_span(row, 1)?)),
-            None => None,
-        };
+        let (mut stored, mut lost) = (None, None);
+        if let Some(row) = rows.next().map_err(from_rusqlite)? {
+            let row_key: i64 = row.get(0).map_err(from_rusqlite)?;
+            if row.get(1 + COLUMNS_COUNT).map_err(from_rusqlite)? {
+                lost = Some(row_key);
+            } else {
+                stored = Some((row_key, read_span(row, 1)?));
+            }
+        }
+        drop(rows);
+        if let Some(lost) = lost {
+            forget(transaction, workspace, key.1, lost).map_err(from_rusqlite)?;
+        }
         commit.know_span(key, stored);
     }
     let mut find = transaction
-        .prepare_cached("SELECT span_id FROM comments WHERE workspace = ?1 AND id = ?2")
+        .prepare_cached(
+            "SELECT span_id FROM comments c WHERE workspace = ?1 AND id = ?2 AND NOT EXISTS \
+             (SELECT 1 FROM spans s JOIN projects p ON p.key = s.project \
+              WHERE s.workspace = c.workspace AND s.id = c.span_id AND p.deleted_at IS NOT NULL)",
+        )
         .map_err(from_rusqlite)?;
     for comment in wanted.comments {
         let Some(workspace) = workspace_key(&comment.0)? else { continue };
@@ -213,6 +241,27 @@ fn load(
         }
     }
     Ok(commit)
+}
+
+/// Removes a span whose project is deleted: what is written to its id now is a new span.
+fn forget(transaction: &Transaction<'_>, workspace: i64, id: Id, key: i64) -> rusqlite::Result<()> {
+    for (table, columns) in [("project_span_counts", "project, type"), ("trace_span_counts", "project, trace_id")] {
+        let sql = format!(
+            "UPDATE {table} SET spans = spans - 1 WHERE ({columns}) = (SELECT {columns} FROM spans WHERE key = ?1)"
+        );
+        transaction.prepare_cached(&sql)?.execute([key])?;
+    }
+    delete_span(transaction, workspace, id, key)
+}
+
+/// The payloads go with the row; scores and comments belong to the id.
+fn delete_span(transaction: &Transaction<'_>, workspace: i64, id: Id, key: i64) -> rusqlite::Result<()> {
+    transaction.prepare_cached("DELETE FROM spans WHERE key = ?1")?.execute([key])?;
+    for table in ["span_scores", "comments"] {
+        let sql = format!("DELETE FROM {table} WHERE workspace = ?1 AND span_id = ?2");
+        transaction.prepare_cached(&sql)?.execute(params![workspace, id.0.as_bytes()])?;
+    }
+    Ok(())
 }
 
 fn save(
@@ -401,12 +450,7 @@ fn carry_out(
     match effect {
         Effect::DeleteSpan { span, key } => {
             let Some(workspace) = workspaces.get(&span.0) else { return Ok(()) };
-            // The payloads go with the row.
-            transaction.prepare_cached("DELETE FROM spans WHERE key = ?1")?.execute([key])?;
-            for table in ["span_scores", "comments"] {
-                let sql = format!("DELETE FROM {table} WHERE workspace = ?1 AND span_id = ?2");
-                transaction.prepare_cached(&sql)?.execute(params![workspace, span.1.0.as_bytes()])?;
-            }
+            delete_span(transaction, *workspace, span.1, key)?;
         }
         Effect::PutScore { caller, score } => {
             let workspace = make_workspace(transaction, workspaces, &caller.workspace)?;
