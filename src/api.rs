@@ -3,14 +3,21 @@
 mod body;
 mod comments;
 mod document;
+mod environments;
 mod extract;
 mod feedback;
+mod feedback_definitions;
 mod health;
 mod home;
 mod middleware;
+mod paging;
 mod problems;
+mod projects;
+mod redirect;
 mod spans;
+mod toggles;
 mod unknown;
+mod workspaces;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -42,6 +49,34 @@ fn operations() -> (Router<AppState>, OpenApi) {
         .routes(routes!(comments::get_span_comment))
         .routes(routes!(comments::update_span_comment))
         .routes(routes!(comments::delete_span_comments))
+        .routes(routes!(projects::create_project, projects::find_projects))
+        .routes(routes!(projects::get_project_by_id, projects::update_project, projects::delete_project_by_id))
+        .routes(routes!(projects::retrieve_project))
+        .routes(routes!(projects::delete_projects_batch))
+        .routes(routes!(environments::create_environment, environments::find_environments))
+        .routes(routes!(environments::get_environment_by_id, environments::update_environment))
+        .routes(routes!(environments::delete_environments_batch))
+        .routes(routes!(
+            feedback_definitions::create_feedback_definition,
+            feedback_definitions::find_feedback_definitions
+        ))
+        .routes(routes!(
+            feedback_definitions::get_feedback_definition_by_id,
+            feedback_definitions::update_feedback_definition,
+            feedback_definitions::delete_feedback_definition_by_id
+        ))
+        .routes(routes!(feedback_definitions::delete_feedback_definitions_batch))
+        .routes(routes!(workspaces::check_access))
+        .routes(routes!(workspaces::get_workspace_name))
+        .routes(routes!(workspaces::get_workspace_user_permissions))
+        .routes(routes!(workspaces::get_workspace_version))
+        .routes(routes!(
+            workspaces::get_workspace_configuration,
+            workspaces::upsert_workspace_configuration,
+            workspaces::delete_workspace_configuration
+        ))
+        .routes(routes!(toggles::get_service_toggles))
+        .routes(routes!(redirect::projects_redirect))
         .routes(routes!(health::is_alive))
         .routes(routes!(health::version))
         .routes(routes!(health::health))

@@ -52,7 +52,7 @@ const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 /// A type that is read from a JSON body.
 pub(super) trait RequestBody: DeserializeOwned + Validate + Limited + Send + 'static {
     /// Where in the body records with payloads stand.
-    const RECORDS: Option<Records>;
+    const RECORDS: Option<Records> = None;
 }
 
 impl RequestBody for SpanWrite {

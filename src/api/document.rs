@@ -11,8 +11,22 @@ use utoipa_swagger_ui::SwaggerUi;
 
 /// Tag of the operations on spans.
 pub(super) const SPANS: &str = "Spans";
-/// Tag of the operations that tell how the server is.
+/// Tag of the operations that tell how the server is, and who asks.
 pub(super) const CHECK: &str = "Check";
+/// Tag of the operations on environments.
+pub(super) const ENVIRONMENTS: &str = "Environments";
+/// Tag of the operations on feedback definitions.
+pub(super) const FEEDBACK_DEFINITIONS: &str = "Feedback-definitions";
+/// Tag of the operations on projects.
+pub(super) const PROJECTS: &str = "Projects";
+/// Tag of the links that SDKs print.
+pub(super) const REDIRECT: &str = "Redirect";
+/// Tag of what tells which features there are.
+pub(super) const SERVICE_TOGGLES: &str = "Service Toggles";
+/// Tag of what tells who may do what.
+pub(super) const WORKSPACE_PERMISSIONS: &str = "Workspace permissions";
+/// Tag of the operations on workspaces.
+pub(super) const WORKSPACES: &str = "Workspaces";
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -25,8 +39,15 @@ pub(super) const CHECK: &str = "Check";
     ),
     servers((url = "/", description = "This server"), (url = "/api", description = "This server, as SDKs address it")),
     tags(
+        (name = CHECK, description = "Access check resources"),
+        (name = ENVIRONMENTS, description = "Environment related resources"),
+        (name = FEEDBACK_DEFINITIONS, description = "Feedback definitions related resources"),
+        (name = PROJECTS, description = "Project related resources"),
+        (name = SERVICE_TOGGLES, description = "Service Toggles resources"),
         (name = SPANS, description = "Span related resources"),
-        (name = CHECK, description = "Whether the server is there, and well"),
+        (name = WORKSPACE_PERMISSIONS, description = "Workspace permissions related resources"),
+        (name = WORKSPACES, description = "Workspace related resources"),
+        (name = REDIRECT, description = "Redirects for SDK generated links"),
     ),
 )]
 struct Skeleton;
@@ -40,12 +61,16 @@ pub(super) fn skeleton() -> OpenApi {
 #[derive(Debug, Clone)]
 pub struct Document(Value);
 
-/// Properties that only answers have, but whose mark is lost on lists and maps.
-const READ_ONLY: [(&str, &str); 4] = [
-    ("FeedbackScore", "value_by_author"),
-    ("Span_Public", "feedback_scores"),
-    ("Span_Public", "comments"),
-    ("FeedbackScore_Public", "value_by_author"),
+/// What only answers have, but whose mark is lost on lists, maps and what is written in place.
+const READ_ONLY: [&str; 8] = [
+    "FeedbackScore/properties/value_by_author",
+    "FeedbackScore_Public/properties/value_by_author",
+    "Span_Public/properties/feedback_scores",
+    "Span_Public/properties/comments",
+    "Project_Detailed/properties/feedback_scores",
+    "Project_Detailed/properties/duration",
+    "Project_Detailed/properties/usage",
+    "Project_Detailed/properties/error_count",
 ];
 
 impl Document {
@@ -55,11 +80,19 @@ impl Document {
         let mut document = serde_json::to_value(generated).unwrap_or_default();
         tidy(&mut document);
         document["security"] = json!([]);
-        for path in ["/v1/private/spans", "/v1/private/spans/{id}/comments"] {
+        for path in [
+            "/v1/private/spans",
+            "/v1/private/spans/{id}/comments",
+            "/v1/private/projects",
+            "/v1/private/environments",
+            "/v1/private/feedback-definitions",
+        ] {
             document["paths"][path]["post"]["responses"]["201"]["headers"]["Location"]["required"] = json!(true);
         }
-        for (schema, property) in READ_ONLY {
-            document["components"]["schemas"][schema]["properties"][property]["readOnly"] = json!(true);
+        for place in READ_ONLY {
+            if let Some(schema) = document.pointer_mut(&format!("/components/schemas/{place}")) {
+                schema["readOnly"] = json!(true);
+            }
         }
         // The published document says of these answers that they are JSON and nothing more.
         for (path, statuses) in [("/is-alive/ping", &["default", "503"][..]), ("/is-alive/ver", &["default"])] {

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer};
 use utoipa::IntoParams;
 
+use crate::api::paging::{self, Sorting};
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::filter::{self, Filter, FilterError};
@@ -13,7 +14,7 @@ use crate::record::ProjectRef;
 use crate::store::{Caller, Order, SortField, SpanQuery};
 
 /// Reads a parameter; an empty one is an absent one, as in the original.
-pub(super) fn optional<'de, D: Deserializer<'de>, T: FromStr>(from: D) -> Result<Option<T>, D::Error>
+pub(in crate::api) fn optional<'de, D: Deserializer<'de>, T: FromStr>(from: D) -> Result<Option<T>, D::Error>
 where
     T::Err: std::fmt::Display,
 {
@@ -180,28 +181,10 @@ pub(super) fn body_filters(sent: Option<Vec<crate::model::SpanFilter>>) -> Resul
     filter::validate(sent.unwrap_or_default()).map_err(invalid_filter)
 }
 
-/// The order that a parameter asks for. Only the first element counts; a field that cannot be sorted by is passed over.
+/// The order that a parameter asks for. A field that cannot be sorted by is passed over.
 pub(super) fn order(sorting: Option<&str>) -> Result<Order, ApiError> {
-    #[derive(Deserialize)]
-    struct Element {
-        field: Option<String>,
-        direction: Option<Direction>,
-    }
-    #[derive(Deserialize, Clone, Copy, PartialEq)]
-    #[serde(rename_all = "UPPERCASE")]
-    enum Direction {
-        Asc,
-        Desc,
-    }
-    let Some(text) = sorting.filter(|text| !text.trim().is_empty()) else { return Ok(Order::ByTrace) };
-    let elements: Vec<Element> = serde_json::from_str(text).map_err(|error| ApiError::BadRequest {
-        message: format!("Invalid sorting query parameter '{text}'"),
-        details: Some(format!("expected [{{\"field\": …, \"direction\": \"ASC\" or \"DESC\"}}]: {error}")),
-        violation: None,
-    })?;
-    let Some(first) = elements.into_iter().next() else { return Ok(Order::ByTrace) };
-    let field = first.field.as_deref().and_then(SortField::named);
-    let descending = first.direction == Some(Direction::Desc);
+    let Some(Sorting { field, descending }) = paging::sorting(sorting)? else { return Ok(Order::ByTrace) };
+    let field = field.as_deref().and_then(SortField::named);
     Ok(field.map_or(Order::ByTrace, |field| Order::By { field, descending }))
 }
 

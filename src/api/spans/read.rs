@@ -13,6 +13,7 @@ use super::query::{
 use super::stream::{self, Framing};
 use crate::api::document::SPANS;
 use crate::api::extract::{PathId, ValidJson, ValidQuery};
+use crate::api::paging::at_least_one;
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::model::{
@@ -105,13 +106,6 @@ pub(in crate::api) async fn get_spans_by_project(
     ValidQuery(page): ValidQuery<PageQuery>,
     ValidQuery(scope): ValidQuery<Scope>,
 ) -> Result<([(HeaderName, &'static str); 1], Body), ApiError> {
-    let at_least_one = |name: &str, value: Option<Whole>, otherwise: u32| match value {
-        None => Ok(otherwise),
-        Some(Whole(value)) => u32::try_from(value)
-            .ok()
-            .filter(|value| *value > 0)
-            .ok_or_else(|| ApiError::bad_request(format!("query param {name} must be greater than or equal to 1"))),
-    };
     let (number, size) = (at_least_one("page", page.page, 1)?, at_least_one("size", page.size, 10)?);
     let (mut query, project) = scope.read()?;
     let order = order(page.sorting.as_deref())?;
