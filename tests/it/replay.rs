@@ -17,12 +17,17 @@ struct Request {
     query: BTreeMap<String, String>,
     #[serde(default)]
     gzip: bool,
+    /// Whether it says that it has a JSON body, and has none.
+    #[serde(default)]
+    empty: bool,
+    /// A workspace other than the one that the recorder had, where that one has what is made here.
+    workspace: Option<String>,
     body: Option<Value>,
     status: u16,
 }
 
 /// One after the other, on one server: what a later file looks for, an earlier one has made.
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 10] = [
     ("python-lowlevel", include_str!("../data/traffic/python-lowlevel.jsonl")),
     ("python-track", include_str!("../data/traffic/python-track.jsonl")),
     ("python-highlevel", include_str!("../data/traffic/python-highlevel.jsonl")),
@@ -31,6 +36,8 @@ const FILES: [(&str, &str); 8] = [
     ("ts-track", include_str!("../data/traffic/ts-track.jsonl")),
     ("ts-highlevel", include_str!("../data/traffic/ts-highlevel.jsonl")),
     ("ts-search-lowlevel", include_str!("../data/traffic/ts-search-lowlevel.jsonl")),
+    ("python-start", include_str!("../data/traffic/python-start.jsonl")),
+    ("ts-start", include_str!("../data/traffic/ts-start.jsonl")),
 ];
 
 /// Ids that our server made, where the recorded ones are the recorder's.
@@ -47,11 +54,21 @@ async fn send(server: &Server, request: &Request, made: &Made) -> Answer {
     {
         path = format!("{before}/comments/{comment}");
     }
+    if let (Some((before, _)), Some(project), "GET") = (path.split_once("/projects/"), &made.project, &*request.method)
+    {
+        path = format!("{before}/projects/{project}");
+    }
     let mut query = request.query.clone();
     if let (Some(id), Some(project)) = (query.get_mut("project_id"), &made.project) {
         id.clone_from(project);
     }
     let mut sent = server.api.request(&request.method, &path).query(&query);
+    if let Some(workspace) = &request.workspace {
+        sent = sent.header("comet-workspace", workspace);
+    }
+    if request.empty {
+        sent = sent.header("content-type", "application/json").header("content-length", "0");
+    }
     if let Some(body) = &request.body {
         let mut bytes = body.to_string().into_bytes();
         if request.gzip {
@@ -80,6 +97,9 @@ async fn recorded_requests_are_answered_as_their_senders_need() {
             if request.path.ends_with("/comments") {
                 made.comment = answer.json()["id"].as_str().map(str::to_owned);
             }
+            if request.path.ends_with("/projects/retrieve") && answer.status == 200 {
+                made.project = answer.json()["id"].as_str().map(str::to_owned);
+            }
             for (id, stated) in written(&request) {
                 let span = server.api.span(&id).await;
                 made.project = span["project_id"].as_str().map(str::to_owned);
@@ -89,7 +109,7 @@ async fn recorded_requests_are_answered_as_their_senders_need() {
             }
         }
     }
-    assert!(replayed > 60, "only {replayed} requests");
+    assert!(replayed > 105, "only {replayed} requests");
 }
 
 /// The spans that a request writes, with the members that it states and that are shown.
