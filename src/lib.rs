@@ -15,7 +15,7 @@
 //! * [`record`] says what a write states, how writes merge, whatever order they come in, and how a span is shown.
 //! * [`cost`] works out what a span cost, where nobody said.
 //! * [`filter`] is the table of what can be asked of spans.
-//! * [`store`] keeps spans; databases stand behind one trait.
+//! * [`store`] keeps spans, projects and settings; databases stand behind one trait.
 //! * [`ingest`] lets concurrent writes share a transaction.
 //! * [`api`] has the route table, the handlers, and the document that is generated from them.
 //! * [`error`] is the only place that knows status codes.
