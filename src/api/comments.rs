@@ -8,10 +8,9 @@ use super::document::{SPANS, TRACES};
 use super::extract::{ClientPrefix, PathId, ValidJson};
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::ingest::SubmitError;
 use crate::model::{BatchDelete, Comment, CommentCreated, ErrorMessage, Id};
 use crate::record::{Entity, Target};
-use crate::store::{Caller, Change, Refusal, Submission};
+use crate::store::{Caller, Change, Submission};
 
 type Made = (StatusCode, [(HeaderName, String); 1], Json<CommentCreated>);
 
@@ -21,13 +20,7 @@ async fn add(state: AppState, caller: Caller, target: Target, place: &str, body:
     let Some(text) = text else { return Err(ApiError::Internal) };
     let id = state.clock.fresh_id();
     let change = Change::AddComment { target, id, text: text.0, queue_id: source_queue_id };
-    state.ingest.submit(Submission { caller, change }).await.map_err(|error| match error {
-        // The original writes it so where comments are concerned, and there alone.
-        SubmitError::Refused(Refusal::NotFound(target)) => {
-            ApiError::NotFound(format!("{} id: {} not found", target.entity.name(), target.id))
-        }
-        error => error.into(),
-    })?;
+    state.ingest.submit(Submission { caller, change }).await?;
     let location = format!("{place}/{}/comments/{id}", target.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(CommentCreated { id })))
 }

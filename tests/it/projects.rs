@@ -1,7 +1,11 @@
 //! Projects: made, found, changed and deleted.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use spandrel::clock::Clock;
 
 use crate::support::{Process, Server, fresh_id, in_workspace, recounted, snap, time};
 
@@ -83,7 +87,10 @@ async fn spans_go_into_the_project_that_has_their_name() {
 
 #[tokio::test]
 async fn projects_are_found_by_part_of_a_name_in_pages_and_in_any_order() {
-    let server = Server::start().await;
+    // No two ids of one moment.
+    let (start, times) = (Clock::system().now(), AtomicI64::new(0));
+    let clock = Clock::new(move || start + times.fetch_add(1_000_000, Ordering::Relaxed));
+    let server = Server::with(&[], clock).await;
     let mut addresses = Vec::new();
     for name in ["beta", "Alpha", "100%", "Ärger", "alphabet"] {
         addresses.push(create(&server, json!({"name": name})).await);
@@ -200,6 +207,100 @@ async fn what_is_written_to_a_span_of_a_deleted_project_is_a_new_span() {
     server.api.patch(&format!("/v1/private/spans/{}", spans[2]), &update).await.expect(204);
     assert_eq!(server.api.span(&spans[2]).await["name"], "new");
     recounted(&server);
+}
+
+#[tokio::test]
+async fn traces_and_threads_of_a_deleted_project_are_gone_and_their_ids_are_free() {
+    let server = Server::start().await;
+    let project = create(&server, json!({"name": "Doomed"})).await;
+    let start = "2024-01-15T09:30:00Z";
+    let trace = |id: &str, project: &str, start: &str| json!({"id": id, "start_time": start, "project_name": project});
+    let id = fresh_id();
+    let mut body = trace(&id, "doomed", start);
+    body["thread_id"] = json!("talk");
+    body["input"] = json!({"old": 1});
+    server.api.create_trace(&body).await;
+    let address = format!("/v1/private/traces/{id}");
+    let retrieve = json!({"project_name": "doomed", "thread_id": "talk"});
+    let threads = "/v1/private/traces/threads";
+    let thread = server.api.post(&format!("{threads}/retrieve"), &retrieve).await.expect(200).json();
+    let thread = thread["thread_model_id"].as_str().unwrap().to_owned();
+    let comment = async |of: String| server.api.post(&of, &json!({"text": "old"})).await.expect(201);
+    let on_trace = comment(format!("{address}/comments")).await;
+    let on_thread = comment(format!("{threads}/{thread}/comments")).await;
+    let score = json!({"name": "old", "value": 1, "source": "sdk"});
+    server.api.put(&format!("{address}/feedback-scores"), &score).await.expect(204);
+    let scores = json!({"scores": [{"thread_id": "talk", "project_name": "doomed", "name": "of a thread", "value": 1, "source": "sdk"}]});
+    server.api.put(&format!("{threads}/feedback-scores"), &scores).await.expect(204);
+
+    server.api.raw("DELETE", &project, String::new()).await.expect(204);
+    let of_trace = on_trace.header("location").to_owned();
+    for gone in [address.clone(), of_trace.clone(), on_thread.header("location").to_owned()] {
+        server.api.get(&gone).await.expect(404);
+    }
+    server.api.post(&format!("{threads}/retrieve"), &retrieve).await.expect(404);
+    let found = server.api.get(&format!("{threads}/feedback-scores/names")).await.expect(200).json();
+    assert_eq!(found["scores"], json!([]));
+    // What only changes what is there finds nothing.
+    let text = json!({"text": "new"});
+    for (area, made) in [("traces", &on_trace), ("traces/threads", &on_thread)] {
+        let made = made.json()["id"].as_str().unwrap().to_owned();
+        server.api.patch(&format!("/v1/private/{area}/comments/{made}"), &text).await.expect(404);
+    }
+    server.api.put(&format!("{address}/feedback-scores"), &score).await.expect(404);
+    server.api.post(&format!("{address}/comments"), &text).await.expect(404);
+    server.api.patch(&format!("{threads}/{thread}"), &json!({"tags": ["new"]})).await.expect(404);
+
+    // No project is in the way, and nothing of the old is left.
+    server.api.create_trace(&trace(&id, "New", "2025-01-15T09:30:00Z")).await;
+    let read = server.api.trace(&id).await;
+    assert_eq!(read["start_time"], "2025-01-15T09:30:00Z");
+    for member in ["input", "thread_id", "feedback_scores", "comments"] {
+        assert!(read.get(member).is_none(), "{member}: {read}");
+    }
+    server.api.get(&of_trace).await.expect(404);
+    let again = server.api.create_trace(&body_with_new_id(&body)).await;
+    assert_eq!(server.api.trace(&again).await["thread_id"], "talk");
+    let new = server.api.post(&format!("{threads}/retrieve"), &retrieve).await.expect(200).json();
+    assert_ne!(new["thread_model_id"], thread);
+    assert_eq!(new["number_of_messages"], 2, "of one trace");
+    recounted(&server);
+}
+
+fn body_with_new_id(body: &Value) -> Value {
+    let mut body = body.clone();
+    body["id"] = json!(fresh_id());
+    body
+}
+
+/// Held to by what the clock says, which does not move by itself.
+#[tokio::test]
+async fn a_project_tells_when_a_trace_of_it_was_last_written_and_is_sorted_by_it() {
+    let now = Arc::new(AtomicI64::new(1_800_000_000_000_000_000));
+    let told = Arc::clone(&now);
+    let server = Server::with(&[], Clock::new(move || told.load(Ordering::Relaxed))).await;
+    let later = || now.fetch_add(1_000_000_000, Ordering::Relaxed);
+    let first = create(&server, json!({"name": "first"})).await;
+    later();
+    create(&server, json!({"name": "second"})).await;
+    assert!(read(&server, &first).await.get("last_updated_trace_at").is_none());
+    let order = async |direction: &str| {
+        let sorting = json!([{"field": "last_updated_trace_at", "direction": direction}]).to_string();
+        names(&server, &[("sorting", &sorting)]).await.0
+    };
+    assert_eq!(order("DESC").await, ["second", "first", "Default Project"]);
+    later();
+    let body = json!({"start_time": "2024-01-15T09:30:00Z", "project_name": "first"});
+    let trace = server.api.create_trace(&body).await;
+    let project = read(&server, &first).await;
+    assert_eq!(project["last_updated_trace_at"], server.api.trace(&trace).await["last_updated_at"]);
+    assert_ne!(project["last_updated_trace_at"], project["last_updated_at"]);
+    assert_eq!(order("DESC").await, ["first", "second", "Default Project"]);
+    assert_eq!(order("ASC").await, ["Default Project", "second", "first"]);
+    // A span is none.
+    later();
+    server.api.create(&json!({"start_time": "2024-01-15T09:30:00Z", "project_name": "second"})).await;
+    assert_eq!(order("DESC").await, ["first", "second", "Default Project"]);
 }
 
 #[tokio::test]

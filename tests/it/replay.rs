@@ -36,13 +36,13 @@ const FILES: [(&str, &str); 15] = [
     ("ts-track", include_str!("../data/traffic/ts-track.jsonl")),
     ("ts-highlevel", include_str!("../data/traffic/ts-highlevel.jsonl")),
     ("ts-search-lowlevel", include_str!("../data/traffic/ts-search-lowlevel.jsonl")),
+    ("python-start", include_str!("../data/traffic/python-start.jsonl")),
+    ("ts-start", include_str!("../data/traffic/ts-start.jsonl")),
     ("python-configure-healthcheck", include_str!("../data/traffic/python-configure-healthcheck.jsonl")),
     ("python-datasets-experiments-prompts", include_str!("../data/traffic/python-datasets-experiments-prompts.jsonl")),
     ("python-retry", include_str!("../data/traffic/python-retry.jsonl")),
     ("ts-datasets-experiments-prompts", include_str!("../data/traffic/ts-datasets-experiments-prompts.jsonl")),
     ("ts-retry", include_str!("../data/traffic/ts-retry.jsonl")),
-    ("python-start", include_str!("../data/traffic/python-start.jsonl")),
-    ("ts-start", include_str!("../data/traffic/ts-start.jsonl")),
 ];
 
 /// Ids that our server made, where the recorded ones are the recorder's.

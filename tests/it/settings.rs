@@ -65,6 +65,47 @@ async fn a_workspace_that_is_made_later_has_no_environments_and_its_own_limit() 
 }
 
 #[tokio::test]
+async fn environments_that_spans_and_traces_name_are_listed_as_far_as_there_may_be_so_many() {
+    let server = Server::with_flags(&["--environments-max", "6"]).await;
+    let start = "2024-01-15T09:30:00Z";
+    server.api.create(&json!({"start_time": start, "environment": "of-a-span"})).await;
+    let trace = server.api.create_trace(&json!({"start_time": start, "environment": "of_a_trace"})).await;
+    let there = ["development", "staging", "production", "of-a-span", "of_a_trace"];
+    assert_eq!(names(&read(&server, ENVIRONMENTS).await), there);
+    let page = read(&server, ENVIRONMENTS).await;
+    let made = &page["content"][3];
+    assert_eq!(
+        (&made["color"], &made["position"], &made["created_by"]),
+        (&json!("#06b6d4"), &json!(0), &json!("admin"))
+    );
+
+    // What is there is not made again, and no write is refused for a name that environments cannot have.
+    server.api.create(&json!({"start_time": start, "environment": "of_a_trace"})).await;
+    for name in ["with blanks", "", "ünïcode"] {
+        let span = server.api.create(&json!({"start_time": start, "environment": name})).await;
+        assert_eq!(server.api.span(&span).await["environment"], name);
+    }
+    assert_eq!(read(&server, ENVIRONMENTS).await, page);
+
+    // The last that there may be, by an update; of many in one request, none is beyond.
+    let update = json!({"environment": "by-an-update"});
+    server.api.patch(&format!("/v1/private/traces/{trace}"), &update).await.expect(204);
+    let more: Vec<Value> =
+        (0..3).map(|number| json!({"start_time": start, "environment": format!("more-{number}")})).collect();
+    server.api.post("/v1/private/spans/batch", &json!({"spans": more})).await.expect(204);
+    let page = read(&server, ENVIRONMENTS).await;
+    assert_eq!(names(&page), [&there[..], &["by-an-update"]].concat());
+
+    // Workspaces have environments of their own.
+    let request = in_workspace(&server, "team", "POST", "/v1/private/spans")
+        .body(json!({"start_time": start, "environment": "theirs"}).to_string());
+    server.api.send(request).await.expect(201);
+    let theirs = server.api.send(in_workspace(&server, "team", "GET", ENVIRONMENTS)).await.expect(200).json();
+    assert_eq!(names(&theirs), ["theirs"]);
+    assert_eq!(read(&server, ENVIRONMENTS).await, page);
+}
+
+#[tokio::test]
 async fn feedback_definitions_of_each_type_come_back_as_they_were_made() {
     let server = Server::start().await;
     let page = read(&server, DEFINITIONS).await;
@@ -221,6 +262,21 @@ async fn a_link_leads_to_the_trace_on_the_host_that_was_asked() {
         let to = format!("{prefix}/team%20%C3%BC/projects/{project}/traces?tab=logs&logsType=traces&trace={trace}");
         assert_eq!(answer.header("location"), to);
     }
+    // A trace itself tells its project, whatever its spans are in.
+    let whole = fresh_id();
+    for (area, body) in [
+        ("spans", json!({"start_time": "2024-01-15T09:30:00Z", "trace_id": whole, "project_name": "of spans"})),
+        ("traces", json!({"start_time": "2024-01-15T09:30:00Z", "id": whole, "project_name": "of traces"})),
+    ] {
+        let request = in_workspace(&server, "team ü", "POST", &format!("/v1/private/{area}"));
+        server.api.send(request.body(body.to_string())).await.expect(201);
+    }
+    let read = in_workspace(&server, "team ü", "GET", &format!("/v1/private/traces/{whole}"));
+    let own = server.api.send(read).await.expect(200).json()["project_id"].as_str().unwrap().to_owned();
+    let address = format!("/v1/session/redirect/projects?trace_id={whole}&path=aHR0cDovL2EvYXBp");
+    let answer = server.api.send(in_workspace(&server, "team ü", "GET", &address)).await.expect(303);
+    assert!(answer.header("location").contains(&own), "{}", answer.header("location"));
+
     let elsewhere = format!("/v1/session/redirect/projects?trace_id={trace}&path=aHR0cDovL2EvYXBp");
     server.api.get(&elsewhere).await.expect(404);
     server

@@ -272,7 +272,7 @@ async fn a_deleted_thread_is_gone_with_all_that_belongs_to_it() {
     server.api.get(&format!("/v1/private/traces/{}", ids[0])).await.expect(404);
     server.api.get(comment.header("location")).await.expect(404);
     let answer = server.api.post(&comments, &json!({"text": "x"})).await.expect(404);
-    assert_eq!(answer.errors(), [format!("thread id: {} not found", first["thread_model_id"].as_str().unwrap())]);
+    assert_eq!(answer.errors(), [format!("Thread id: {} not found", first["thread_model_id"].as_str().unwrap())]);
     for (table, left) in
         [("traces", 1), ("spans", 1), ("threads", 1), ("scores", 3), ("comments", 2), ("trace_sums", 1)]
     {
@@ -327,6 +327,19 @@ async fn a_thread_is_inactive_when_closed_or_when_nothing_was_heard_of_it_for_a_
     wait(15 * 60);
     assert_eq!(status("t").await, "active");
     wait(1);
+    assert_eq!(status("t").await, "inactive");
+    // Or as long as the workspace's configuration says, from then on.
+    let configure = async |timeout: Value| {
+        let body = json!({"timeout_to_mark_thread_as_inactive": timeout});
+        server.api.put("/v1/private/workspaces/configurations", &body).await.expect(200)
+    };
+    configure(json!("PT1H")).await;
+    assert_eq!(status("t").await, "active");
+    configure(json!("PT15M")).await;
+    assert_eq!(status("t").await, "inactive");
+    configure(json!("P1D")).await;
+    assert_eq!(status("t").await, "active");
+    configure(Value::Null).await;
     assert_eq!(status("t").await, "inactive");
     let active = async || {
         let filters = r#"[{"field":"status","operator":"=","value":"active"}]"#;
@@ -446,7 +459,7 @@ async fn comments_are_made_by_the_threads_own_id() {
         assert_eq!(answer.errors(), [format!("Comment id: {told} not found")]);
     }
     let answer = server.api.post(&format!("{THREADS}/{unknown}/comments"), &json!({"text": "x"})).await.expect(404);
-    assert_eq!(answer.errors(), [format!("thread id: {unknown} not found")]);
+    assert_eq!(answer.errors(), [format!("Thread id: {unknown} not found")]);
     server.api.post(&format!("{THREADS}/comments/delete"), &json!({"ids": [id, unknown]})).await.expect(204);
     server.api.get(made.header("location")).await.expect(404);
     assert_eq!(thread(&server, "t").await["comments"].as_array().unwrap().len(), 1);
