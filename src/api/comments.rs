@@ -140,6 +140,8 @@ pub(super) async fn delete_span_comments(
 }
 
 /// Add trace comment
+///
+/// Adds a comment to a trace. `Location` and the body name it.
 #[utoipa::path(
     post, path = "/v1/private/traces/{id}/comments", operation_id = "addTraceComment", tag = TRACES,
     params(("id" = inline(Id), Path, description = "The trace")),
@@ -163,6 +165,8 @@ pub(super) async fn add_trace_comment(
 }
 
 /// Get trace comment
+///
+/// One comment of a trace.
 #[utoipa::path(
     get, path = "/v1/private/traces/{traceId}/comments/{commentId}", operation_id = "getTraceComment", tag = TRACES,
     params(
@@ -184,6 +188,8 @@ pub(super) async fn get_trace_comment(
 }
 
 /// Update trace comment by id
+///
+/// Replaces the text of a comment.
 #[utoipa::path(
     patch, path = "/v1/private/traces/comments/{commentId}", operation_id = "updateTraceComment", tag = TRACES,
     params(("commentId" = inline(Id), Path, description = "The comment")),
@@ -204,6 +210,8 @@ pub(super) async fn update_trace_comment(
 }
 
 /// Delete trace comments
+///
+/// Deletes up to 1,000 comments. Those that are not there are gone already.
 #[utoipa::path(
     post, path = "/v1/private/traces/comments/delete", operation_id = "deleteTraceComments", tag = TRACES,
     request_body = BatchDelete,

@@ -45,6 +45,8 @@ pub(super) async fn find_environments(
 }
 
 /// Create environment
+///
+/// Environments are also made by the first span or trace that names them. `Location` names it.
 #[utoipa::path(
     post, path = "/v1/private/environments", operation_id = "createEnvironment", tag = ENVIRONMENTS,
     request_body = EnvironmentWrite,
@@ -77,6 +79,8 @@ pub(super) async fn create_environment(
 }
 
 /// Get environment by id
+///
+/// One environment of the workspace.
 #[utoipa::path(
     get, path = "/v1/private/environments/{id}", operation_id = "getEnvironmentById", tag = ENVIRONMENTS,
     params(("id" = inline(Id), Path, description = "The environment")),
@@ -97,7 +101,7 @@ pub(super) async fn get_environment_by_id(
 
 /// Update environment by id
 ///
-/// Changes what is stated. Spans keep the name that they were sent with.
+/// Changes what is stated. Spans and traces keep the name that they were sent with.
 #[utoipa::path(
     patch, path = "/v1/private/environments/{id}", operation_id = "updateEnvironment", tag = ENVIRONMENTS,
     params(("id" = inline(Id), Path, description = "The environment")),
@@ -126,7 +130,7 @@ pub(super) async fn update_environment(
 
 /// Delete environments
 ///
-/// Unknown ids are passed over. Spans keep the name that they were sent with.
+/// Unknown ids are passed over. Spans and traces keep the name that they were sent with.
 #[utoipa::path(
     post, path = "/v1/private/environments/delete", operation_id = "deleteEnvironmentsBatch", tag = ENVIRONMENTS,
     request_body = BatchDelete,

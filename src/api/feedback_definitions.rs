@@ -83,6 +83,8 @@ pub(super) async fn find_feedback_definitions(
 }
 
 /// Create feedback definition
+///
+/// Says which scores people can give, and how. `Location` names it.
 #[utoipa::path(
     post, path = "/v1/private/feedback-definitions", operation_id = "createFeedbackDefinition",
     tag = FEEDBACK_DEFINITIONS,
@@ -108,6 +110,8 @@ pub(super) async fn create_feedback_definition(
 }
 
 /// Get feedback definition by id
+///
+/// One feedback definition of the workspace.
 #[utoipa::path(
     get, path = "/v1/private/feedback-definitions/{id}", operation_id = "getFeedbackDefinitionById",
     tag = FEEDBACK_DEFINITIONS,

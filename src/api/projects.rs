@@ -20,7 +20,7 @@ use crate::store::{Caller, Manage, PROJECTS_SORTABLE, ProjectChange, ProjectQuer
 
 /// Create project
 ///
-/// Projects are also made by the first span that names them.
+/// Projects are also made by the first span or trace that names them.
 #[utoipa::path(
     post, path = "/v1/private/projects", operation_id = "createProject", tag = PROJECTS,
     request_body = ProjectWrite,
@@ -100,6 +100,8 @@ pub(super) async fn find_projects(
 }
 
 /// Get project by id
+///
+/// One project of the workspace.
 #[utoipa::path(
     get, path = "/v1/private/projects/{id}", operation_id = "getProjectById", tag = PROJECTS,
     params(("id" = inline(Id), Path, description = "The project")),

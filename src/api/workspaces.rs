@@ -83,6 +83,8 @@ pub(super) async fn get_workspace_version(_caller: Caller) -> Json<WorkspaceVers
 }
 
 /// Get workspace configuration
+///
+/// How the workspace likes things shown, if that was set.
 #[utoipa::path(
     get, path = "/v1/private/workspaces/configurations", operation_id = "getWorkspaceConfiguration", tag = WORKSPACES,
     responses(
