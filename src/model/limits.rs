@@ -26,7 +26,7 @@ pub struct TextLimits {
     /// Longest tag of a span or trace when it is created, in characters; the contract limits updates to 100.
     #[arg(long, env = "SPANDREL_TAG_CHARS_MAX", default_value_t = 1_000, value_name = "CHARACTERS")]
     pub tag_chars_max: usize,
-    /// Most environments of a workspace.
+    /// Most environments of a workspace; further ones that spans and traces name are not listed.
     #[arg(long, env = "SPANDREL_ENVIRONMENTS_MAX", default_value_t = 100, value_name = "ENVIRONMENTS")]
     pub environments_max: usize,
 }

@@ -34,8 +34,9 @@ use Sent::{Bare, Held, Json, Lost, Plain};
 
 /// Operation, the status as documented, the status that comes, the address, and what is special about the request.
 /// `{span}`, with its `{trace}`, `{project}` and `{comment}`, exists and is each row's own, and so do the trace `{whole}`
-/// in the same project, with its `{remark}`, `{environment}` and `{definition}`; `{no}` is nowhere.
-const ROWS: [(&str, &str, u16, &str, Sent); 189] = [
+/// in the same project, with its `{remark}`, its `{thread}`, whose own id is `{talk}` and which has the comment `{word}`,
+/// `{environment}` and `{definition}`; `{no}` is nowhere.
+const ROWS: [(&str, &str, u16, &str, Sent); 230] = [
     ("createSpan", "201", 201, "/v1/private/spans", Json(r#"{"start_time":"2024-01-15T09:30:00Z"}"#)),
     (
         "createSpan",
@@ -212,6 +213,107 @@ const ROWS: [(&str, &str, u16, &str, Sent); 189] = [
     ("deleteTraceComments", "default", 422, "/v1/private/traces/comments/delete", Json("{}")),
     ("deleteTraces", "204", 204, "/v1/private/traces/delete", Json(r#"{"ids":["{whole}"]}"#)),
     ("deleteTraces", "default", 422, "/v1/private/traces/delete", Json(r#"{"ids":[]}"#)),
+    ("getTraceThreads", "200", 200, "/v1/private/traces/threads?project_id={project}", Bare),
+    ("getTraceThreads", "default", 400, "/v1/private/traces/threads", Bare),
+    ("getTraceThreads", "default", 404, "/v1/private/traces/threads?project_id={no}", Bare),
+    (
+        "getTraceThread",
+        "200",
+        200,
+        "/v1/private/traces/threads/retrieve",
+        Json(r#"{"project_id":"{project}","thread_id":"{thread}"}"#),
+    ),
+    (
+        "getTraceThread",
+        "404",
+        404,
+        "/v1/private/traces/threads/retrieve",
+        Json(r#"{"project_id":"{project}","thread_id":"{no}"}"#),
+    ),
+    ("getTraceThread", "default", 422, "/v1/private/traces/threads/retrieve", Json(r#"{}"#)),
+    ("searchTraceThreads", "200", 200, "/v1/private/traces/threads/search", Json(r#"{"project_id":"{project}"}"#)),
+    ("searchTraceThreads", "400", 400, "/v1/private/traces/threads/search", Json(r#"{}"#)),
+    ("searchTraceThreads", "default", 404, "/v1/private/traces/threads/search", Json(r#"{"project_id":"{no}"}"#)),
+    ("getTraceThreadStats", "200", 200, "/v1/private/traces/threads/stats?project_id={project}", Bare),
+    ("getTraceThreadStats", "default", 400, "/v1/private/traces/threads/stats", Bare),
+    (
+        "closeTraceThread",
+        "204",
+        204,
+        "/v1/private/traces/threads/close",
+        Json(r#"{"project_id":"{project}","thread_id":"{thread}"}"#),
+    ),
+    (
+        "closeTraceThread",
+        "404",
+        404,
+        "/v1/private/traces/threads/close",
+        Json(r#"{"project_id":"{project}","thread_id":"{no}"}"#),
+    ),
+    ("closeTraceThread", "default", 422, "/v1/private/traces/threads/close", Json(r#"{}"#)),
+    (
+        "openTraceThread",
+        "204",
+        204,
+        "/v1/private/traces/threads/open",
+        Json(r#"{"project_id":"{project}","thread_id":"{thread}"}"#),
+    ),
+    ("openTraceThread", "default", 422, "/v1/private/traces/threads/open", Json(r#"{}"#)),
+    ("updateThread", "204", 204, "/v1/private/traces/threads/{talk}", Json(r#"{"tags":["a"]}"#)),
+    ("updateThread", "404", 404, "/v1/private/traces/threads/{no}", Json(r#"{"tags":["a"]}"#)),
+    ("updateThread", "default", 400, "/v1/private/traces/threads/{talk}", Json(r#"{"tags":1}"#)),
+    (
+        "batchUpdateThreads",
+        "204",
+        204,
+        "/v1/private/traces/threads/batch",
+        Json(r#"{"ids":["{talk}"],"update":{"tags":["a"]}}"#),
+    ),
+    ("batchUpdateThreads", "400", 400, "/v1/private/traces/threads/batch", Json(r#"{"ids":["1"]}"#)),
+    ("batchUpdateThreads", "default", 422, "/v1/private/traces/threads/batch", Json(r#"{"ids":[]}"#)),
+    (
+        "scoreBatchOfThreads",
+        "204",
+        204,
+        "/v1/private/traces/threads/feedback-scores",
+        Json(r#"{"scores":[{"thread_id":"{thread}","name":"a","value":1,"source":"sdk"}]}"#),
+    ),
+    ("scoreBatchOfThreads", "default", 422, "/v1/private/traces/threads/feedback-scores", Json(r#"{"scores":[]}"#)),
+    (
+        "deleteThreadFeedbackScores",
+        "204",
+        204,
+        "/v1/private/traces/threads/feedback-scores/delete",
+        Json(r#"{"project_name":"Default Project","thread_id":"{thread}","names":["a"]}"#),
+    ),
+    ("deleteThreadFeedbackScores", "default", 422, "/v1/private/traces/threads/feedback-scores/delete", Json(r#"{}"#)),
+    ("findTraceThreadsFeedbackScoreNames", "200", 200, "/v1/private/traces/threads/feedback-scores/names", Bare),
+    (
+        "findTraceThreadsFeedbackScoreNames",
+        "default",
+        400,
+        "/v1/private/traces/threads/feedback-scores/names?project_id=1",
+        Bare,
+    ),
+    ("addThreadComment", "201", 201, "/v1/private/traces/threads/{talk}/comments", Json(r#"{"text":"a"}"#)),
+    ("addThreadComment", "404", 404, "/v1/private/traces/threads/{no}/comments", Json(r#"{"text":"a"}"#)),
+    ("addThreadComment", "default", 422, "/v1/private/traces/threads/{talk}/comments", Json(r#"{}"#)),
+    ("getThreadComment", "200", 200, "/v1/private/traces/threads/{talk}/comments/{word}", Bare),
+    ("getThreadComment", "404", 404, "/v1/private/traces/threads/{talk}/comments/{no}", Bare),
+    ("getThreadComment", "default", 400, "/v1/private/traces/threads/{talk}/comments/{word}", Lost),
+    ("updateThreadComment", "204", 204, "/v1/private/traces/threads/comments/{word}", Json(r#"{"text":"b"}"#)),
+    ("updateThreadComment", "404", 404, "/v1/private/traces/threads/comments/{no}", Json(r#"{"text":"b"}"#)),
+    ("updateThreadComment", "default", 422, "/v1/private/traces/threads/comments/{word}", Json(r#"{}"#)),
+    ("deleteThreadComments", "204", 204, "/v1/private/traces/threads/comments/delete", Json(r#"{"ids":["{word}"]}"#)),
+    ("deleteThreadComments", "default", 422, "/v1/private/traces/threads/comments/delete", Json(r#"{}"#)),
+    (
+        "deleteTraceThreads",
+        "204",
+        204,
+        "/v1/private/traces/threads/delete",
+        Json(r#"{"project_id":"{project}","thread_ids":["{thread}"]}"#),
+    ),
+    ("deleteTraceThreads", "default", 422, "/v1/private/traces/threads/delete", Json(r#"{}"#)),
     ("createProject", "201", 201, "/v1/private/projects", Json(r#"{"name":"{no}"}"#)),
     ("createProject", "400", 400, "/v1/private/projects", Json(r#"{"name":1}"#)),
     ("createProject", "409", 409, "/v1/private/projects", Json(r#"{"name":"default PROJECT"}"#)),
@@ -392,7 +494,8 @@ impl Things {
         let span = api.create(&json!({"start_time": "2024-01-15T09:30:00Z"})).await;
         let read = api.span(&span).await;
         let answer = api.post(&format!("/v1/private/spans/{span}/comments"), &json!({"text": "a"})).await.expect(201);
-        let whole = api.create_trace(&json!({"start_time": "2024-01-15T09:30:00Z"})).await;
+        let thread = fresh_id();
+        let whole = api.create_trace(&json!({"start_time": "2024-01-15T09:30:00Z", "thread_id": thread})).await;
         let remark = api.post(&format!("/v1/private/traces/{whole}/comments"), &json!({"text": "a"})).await.expect(201);
         let id = |value: &Value| value.as_str().unwrap().to_owned();
         let mut things = vec![
@@ -404,6 +507,15 @@ impl Things {
             ("{whole}", whole),
             ("{no}", fresh_id()),
         ];
+        if text.contains("{talk}") || text.contains("{word}") {
+            let body = json!({"project_id": read["project_id"], "thread_id": thread});
+            let talk = api.post("/v1/private/traces/threads/retrieve", &body).await.expect(200).json();
+            let talk = id(&talk["thread_model_id"]);
+            let comments = format!("/v1/private/traces/threads/{talk}/comments");
+            let word = api.post(&comments, &json!({"text": "a"})).await.expect(201);
+            things.extend([("{talk}", talk), ("{word}", id(&word.json()["id"]))]);
+        }
+        things.push(("{thread}", thread));
         let name = fresh_id();
         let details = json!({"min": 0, "max": 1});
         for (thing, area, body) in [
@@ -502,7 +614,7 @@ fn every_documented_answer_has_a_row_or_a_reason() {
             assert_eq!(status, comes.to_string(), "{operation} {address}");
         }
     }
-    for (tag, count) in [("Spans", 18), ("Traces", 19)] {
+    for (tag, count) in [("Spans", 18), ("Traces", 35)] {
         let tagged = operations(&contract().document).filter(|(.., operation)| operation["tags"] == json!([tag]));
         assert_eq!(tagged.count(), count, "{tag}");
     }
@@ -531,7 +643,7 @@ async fn every_documented_answer_comes() {
 #[tokio::test]
 async fn what_comes_while_another_program_holds_the_database_comes() {
     let server = Server::start().await;
-    let things = Things::make(&server.api, "{environment} {definition}").await;
+    let things = Things::make(&server.api, "{environment} {definition} {talk} {word}").await;
     let held = rusqlite::Connection::open(&server.database).unwrap();
     held.execute_batch("BEGIN IMMEDIATE").unwrap();
     // The first write finds out, and is refused as the others are.
@@ -554,14 +666,14 @@ fn with_bodies() -> impl Iterator<Item = (&'static str, &'static str, Sent)> {
 /// The same without those that only read.
 fn writes() -> impl Iterator<Item = (&'static str, &'static str, Sent)> {
     with_bodies().filter(|(operation, ..)| {
-        !operation.starts_with("search") && !["retrieveProject", "checkAccess"].contains(operation)
+        !operation.starts_with("search") && !["retrieveProject", "getTraceThread", "checkAccess"].contains(operation)
     })
 }
 
 #[tokio::test]
 async fn every_operation_with_a_body_refuses_what_is_no_body_in_the_same_words() {
     let server = Server::with_flags(&["--body-bytes-max", "1000"]).await;
-    let things = Things::make(&server.api, "{environment} {definition}").await;
+    let things = Things::make(&server.api, "{environment} {definition} {talk} {word}").await;
     let mut tried = BTreeSet::new();
     for (operation, address, _) in with_bodies() {
         let address = things.fill(address);

@@ -29,7 +29,7 @@ const DEFINITION: &str = "@definition@";
 const ANOTHER_PROJECT: &str = "@another@";
 
 /// Stands in a request for the id of a trace that exists in [`ANOTHER_WORKSPACE`].
-const ANOTHER_TRACE: &str = "@another trace@";
+const ANOTHER_TRACE: &str = "@anothers@";
 
 /// Every placeholder for something that exists; in capital letters, it stands for the id in capital letters.
 const EXISTING: [&str; 9] =
