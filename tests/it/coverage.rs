@@ -36,7 +36,7 @@ use Sent::{Bare, Held, Json, Lost, Plain};
 /// `{span}`, with its `{trace}`, `{project}` and `{comment}`, exists and is each row's own, and so do the trace `{whole}`
 /// in the same project, with its `{remark}`, its `{thread}`, whose own id is `{talk}` and which has the comment `{word}`,
 /// `{environment}` and `{definition}`; `{no}` is nowhere.
-const ROWS: [(&str, &str, u16, &str, Sent); 230] = [
+static ROWS: [(&str, &str, u16, &str, Sent); 230] = [
     ("createSpan", "201", 201, "/v1/private/spans", Json(r#"{"start_time":"2024-01-15T09:30:00Z"}"#)),
     (
         "createSpan",
@@ -230,9 +230,9 @@ const ROWS: [(&str, &str, u16, &str, Sent); 230] = [
         "/v1/private/traces/threads/retrieve",
         Json(r#"{"project_id":"{project}","thread_id":"{no}"}"#),
     ),
-    ("getTraceThread", "default", 422, "/v1/private/traces/threads/retrieve", Json(r#"{}"#)),
+    ("getTraceThread", "default", 422, "/v1/private/traces/threads/retrieve", Json("{}")),
     ("searchTraceThreads", "200", 200, "/v1/private/traces/threads/search", Json(r#"{"project_id":"{project}"}"#)),
-    ("searchTraceThreads", "400", 400, "/v1/private/traces/threads/search", Json(r#"{}"#)),
+    ("searchTraceThreads", "400", 400, "/v1/private/traces/threads/search", Json("{}")),
     ("searchTraceThreads", "default", 404, "/v1/private/traces/threads/search", Json(r#"{"project_id":"{no}"}"#)),
     ("getTraceThreadStats", "200", 200, "/v1/private/traces/threads/stats?project_id={project}", Bare),
     ("getTraceThreadStats", "default", 400, "/v1/private/traces/threads/stats", Bare),
@@ -250,7 +250,7 @@ const ROWS: [(&str, &str, u16, &str, Sent); 230] = [
         "/v1/private/traces/threads/close",
         Json(r#"{"project_id":"{project}","thread_id":"{no}"}"#),
     ),
-    ("closeTraceThread", "default", 422, "/v1/private/traces/threads/close", Json(r#"{}"#)),
+    ("closeTraceThread", "default", 422, "/v1/private/traces/threads/close", Json("{}")),
     (
         "openTraceThread",
         "204",
@@ -258,7 +258,7 @@ const ROWS: [(&str, &str, u16, &str, Sent); 230] = [
         "/v1/private/traces/threads/open",
         Json(r#"{"project_id":"{project}","thread_id":"{thread}"}"#),
     ),
-    ("openTraceThread", "default", 422, "/v1/private/traces/threads/open", Json(r#"{}"#)),
+    ("openTraceThread", "default", 422, "/v1/private/traces/threads/open", Json("{}")),
     ("updateThread", "204", 204, "/v1/private/traces/threads/{talk}", Json(r#"{"tags":["a"]}"#)),
     ("updateThread", "404", 404, "/v1/private/traces/threads/{no}", Json(r#"{"tags":["a"]}"#)),
     ("updateThread", "default", 400, "/v1/private/traces/threads/{talk}", Json(r#"{"tags":1}"#)),
@@ -286,7 +286,7 @@ const ROWS: [(&str, &str, u16, &str, Sent); 230] = [
         "/v1/private/traces/threads/feedback-scores/delete",
         Json(r#"{"project_name":"Default Project","thread_id":"{thread}","names":["a"]}"#),
     ),
-    ("deleteThreadFeedbackScores", "default", 422, "/v1/private/traces/threads/feedback-scores/delete", Json(r#"{}"#)),
+    ("deleteThreadFeedbackScores", "default", 422, "/v1/private/traces/threads/feedback-scores/delete", Json("{}")),
     ("findTraceThreadsFeedbackScoreNames", "200", 200, "/v1/private/traces/threads/feedback-scores/names", Bare),
     (
         "findTraceThreadsFeedbackScoreNames",
@@ -297,15 +297,15 @@ const ROWS: [(&str, &str, u16, &str, Sent); 230] = [
     ),
     ("addThreadComment", "201", 201, "/v1/private/traces/threads/{talk}/comments", Json(r#"{"text":"a"}"#)),
     ("addThreadComment", "404", 404, "/v1/private/traces/threads/{no}/comments", Json(r#"{"text":"a"}"#)),
-    ("addThreadComment", "default", 422, "/v1/private/traces/threads/{talk}/comments", Json(r#"{}"#)),
+    ("addThreadComment", "default", 422, "/v1/private/traces/threads/{talk}/comments", Json("{}")),
     ("getThreadComment", "200", 200, "/v1/private/traces/threads/{talk}/comments/{word}", Bare),
     ("getThreadComment", "404", 404, "/v1/private/traces/threads/{talk}/comments/{no}", Bare),
     ("getThreadComment", "default", 400, "/v1/private/traces/threads/{talk}/comments/{word}", Lost),
     ("updateThreadComment", "204", 204, "/v1/private/traces/threads/comments/{word}", Json(r#"{"text":"b"}"#)),
     ("updateThreadComment", "404", 404, "/v1/private/traces/threads/comments/{no}", Json(r#"{"text":"b"}"#)),
-    ("updateThreadComment", "default", 422, "/v1/private/traces/threads/comments/{word}", Json(r#"{}"#)),
+    ("updateThreadComment", "default", 422, "/v1/private/traces/threads/comments/{word}", Json("{}")),
     ("deleteThreadComments", "204", 204, "/v1/private/traces/threads/comments/delete", Json(r#"{"ids":["{word}"]}"#)),
-    ("deleteThreadComments", "default", 422, "/v1/private/traces/threads/comments/delete", Json(r#"{}"#)),
+    ("deleteThreadComments", "default", 422, "/v1/private/traces/threads/comments/delete", Json("{}")),
     (
         "deleteTraceThreads",
         "204",
@@ -313,7 +313,7 @@ const ROWS: [(&str, &str, u16, &str, Sent); 230] = [
         "/v1/private/traces/threads/delete",
         Json(r#"{"project_id":"{project}","thread_ids":["{thread}"]}"#),
     ),
-    ("deleteTraceThreads", "default", 422, "/v1/private/traces/threads/delete", Json(r#"{}"#)),
+    ("deleteTraceThreads", "default", 422, "/v1/private/traces/threads/delete", Json("{}")),
     ("createProject", "201", 201, "/v1/private/projects", Json(r#"{"name":"{no}"}"#)),
     ("createProject", "400", 400, "/v1/private/projects", Json(r#"{"name":1}"#)),
     ("createProject", "409", 409, "/v1/private/projects", Json(r#"{"name":"default PROJECT"}"#)),

@@ -43,14 +43,17 @@ const ALONE: [&str; 4] =
 const ANOTHER_WORKSPACE: &str = "another";
 
 /// Operations that need a project, by name or id, which the document cannot say: they are tried with an id.
-const NEED_PROJECT: [&str; 10] = [
+const NEED_PROJECT: [&str; 13] = [
     "findFeedbackScoreNames_1",
     "findFeedbackScoreNames_2",
     "getSpanStats",
     "getSpansByProject",
     "getTraceStats",
+    "getTraceThreadStats",
+    "getTraceThreads",
     "getTracesByProject",
     "searchSpans",
+    "searchTraceThreads",
     "searchTraces",
     "spansExist",
     "tracesExist",
@@ -284,11 +287,11 @@ pub(super) fn with_what_is_needed(document: &Value) -> Value {
         schemas[format!("NumericalFeedbackDetail_{view}")]["properties"]["max"]["example"] = json!(1000);
         schemas[format!("CategoricalFeedbackDetail_{view}")]["properties"]["categories"]["minProperties"] = json!(2);
     }
-    for of in ["Span", "Trace"] {
-        schemas[format!("{of}SearchStreamRequest_Public")]["required"] = json!(["project_id"]);
-        let filter = &mut schemas[format!("{of}Filter_Public")];
+    for (of, view, field) in [("Span", "_Public", "name"), ("Trace", "_Public", "name"), ("TraceThread", "", "id")] {
+        schemas[format!("{of}SearchStreamRequest{view}")]["required"] = json!(["project_id"]);
+        let filter = &mut schemas[format!("{of}Filter{view}")];
         filter["required"] = json!(["field", "operator", "value"]);
-        filter["properties"]["field"]["enum"] = json!(["name"]);
+        filter["properties"]["field"]["enum"] = json!([field]);
         filter["properties"]["value"]["minLength"] = json!(1);
     }
     document
