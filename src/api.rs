@@ -3,22 +3,29 @@
 mod body;
 mod comments;
 mod document;
+mod environments;
 mod examples;
 mod extract;
 mod feedback;
+mod feedback_definitions;
 mod health;
 mod home;
 mod middleware;
+mod paging;
 mod problems;
+mod projects;
 mod query;
+mod redirect;
 mod spans;
 mod stats;
 mod stream;
 mod strict;
 mod swagger_ui;
 mod threads;
+mod toggles;
 mod traces;
 mod unknown;
+mod workspaces;
 
 use std::sync::Arc;
 
@@ -86,6 +93,34 @@ fn operations() -> (Router<AppState>, OpenApi) {
         .routes(routes!(threads::update_thread))
         .routes(routes!(comments::update_thread_comment))
         .routes(routes!(comments::update_trace_comment))
+        .routes(routes!(workspaces::check_access))
+        .routes(routes!(workspaces::get_workspace_name))
+        .routes(routes!(environments::find_environments, environments::create_environment))
+        .routes(routes!(environments::delete_environments_batch))
+        .routes(routes!(environments::get_environment_by_id, environments::update_environment))
+        .routes(routes!(
+            feedback_definitions::find_feedback_definitions,
+            feedback_definitions::create_feedback_definition
+        ))
+        .routes(routes!(
+            feedback_definitions::get_feedback_definition_by_id,
+            feedback_definitions::update_feedback_definition,
+            feedback_definitions::delete_feedback_definition_by_id
+        ))
+        .routes(routes!(feedback_definitions::delete_feedback_definitions_batch))
+        .routes(routes!(projects::find_projects, projects::create_project))
+        .routes(routes!(projects::get_project_by_id, projects::delete_project_by_id, projects::update_project))
+        .routes(routes!(projects::delete_projects_batch))
+        .routes(routes!(projects::retrieve_project))
+        .routes(routes!(toggles::get_service_toggles))
+        .routes(routes!(workspaces::get_workspace_user_permissions))
+        .routes(routes!(
+            workspaces::get_workspace_configuration,
+            workspaces::upsert_workspace_configuration,
+            workspaces::delete_workspace_configuration
+        ))
+        .routes(routes!(workspaces::get_workspace_version))
+        .routes(routes!(redirect::projects_redirect))
         .routes(routes!(health::is_alive))
         .routes(routes!(health::version))
         .routes(routes!(health::health))

@@ -136,6 +136,7 @@ impl ServeConfig {
             readers: self.readers,
             read_time_max: std::time::Duration::from_secs(self.read_seconds_max),
             bytes_max: self.database_bytes_max,
+            environments_max: self.text.environments_max,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What clients are told when something is wrong: the only place that knows status codes.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -7,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use crate::ingest::SubmitError;
 use crate::model::{ErrorMessage, Violation};
 use crate::record::{Conflict, Entity};
-use crate::store::{Refusal, StoreError};
+use crate::store::{ManageRefusal, Refusal, StoreError};
 
 /// An answer that is not a success.
 #[derive(Debug)]
@@ -28,7 +30,7 @@ pub enum ApiError {
     /// 405; the router adds `Allow`.
     MethodNotAllowed,
     /// 409: the write contradicts what is stored.
-    Conflict(&'static str),
+    Conflict(Cow<'static, str>),
     /// 413: the body is too large.
     TooLarge(String),
     /// 415: the body is not JSON, or packed in a way that is not understood.
@@ -54,6 +56,10 @@ impl ApiError {
     /// A 400 with a message alone.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::BadRequest { message: message.into(), details: None, violation: None }
+    }
+
+    fn conflict(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::Conflict(message.into())
     }
 
     /// A 422 for one broken rule.
@@ -97,7 +103,8 @@ impl ApiError {
             | Self::TooLarge(message)
             | Self::UnsupportedMediaType(message)
             | Self::TryLater { message, .. } => message,
-            Self::Conflict(message) | Self::Unavailable(message) => message.to_owned(),
+            Self::Conflict(message) => message.into_owned(),
+            Self::Unavailable(message) => message.to_owned(),
             Self::MethodNotAllowed => "HTTP 405 Method Not Allowed".to_owned(),
             Self::TooSlow => "The request did not arrive in time".to_owned(),
             Self::Internal => "There was an error processing your request. It has been logged.".to_owned(),
@@ -139,14 +146,14 @@ impl From<StoreError> for ApiError {
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Conflict(_, Conflict::Parent) => Self::Conflict("parent_span_id does not match the existing span"),
+            Refusal::Conflict(_, Conflict::Parent) => Self::conflict("parent_span_id does not match the existing span"),
             Refusal::Conflict(Entity::Trace, _) => {
-                Self::Conflict("Project name and workspace name do not match the existing trace")
+                Self::conflict("Project name and workspace name do not match the existing trace")
             }
             Refusal::Conflict(_, Conflict::Project) => {
-                Self::Conflict("Project name and workspace name do not match the existing span")
+                Self::conflict("Project name and workspace name do not match the existing span")
             }
-            Refusal::Conflict(_, Conflict::Trace) => Self::Conflict("trace_id does not match the existing span"),
+            Refusal::Conflict(_, Conflict::Trace) => Self::conflict("trace_id does not match the existing span"),
             Refusal::ProjectNotFound => Self::NotFound("Project not found".to_owned()),
             Refusal::ProjectNameNotFound(name) => Self::NotFound(format!("Project name: {name} not found")),
             Refusal::ThreadsNotFound(ids) => Self::NotFound(format!("Thread '[{}]' not found:", ids.join(", "))),
@@ -156,6 +163,29 @@ impl From<Refusal> for ApiError {
             Refusal::CommentNotFound(id) => Self::NotFound(format!("Comment id: {id} not found")),
             Refusal::TooManyTags { max } => {
                 Self::unprocessable("/tags_to_add", "", &format!("Tag limit exceeded: maximum {max} tags per item"))
+            }
+        }
+    }
+}
+
+impl From<ManageRefusal> for ApiError {
+    fn from(refusal: ManageRefusal) -> Self {
+        let not_found = |what: &str| Self::NotFound(format!("{what} not found"));
+        match refusal {
+            ManageRefusal::ProjectExists => Self::conflict("Project already exists"),
+            ManageRefusal::ProjectNotFound => not_found("Project"),
+            ManageRefusal::EnvironmentExists(name) => {
+                Self::conflict(format!("Environment with name '{name}' already exists in the workspace"))
+            }
+            ManageRefusal::EnvironmentIdExists => Self::conflict("Environment already exists"),
+            ManageRefusal::TooManyEnvironments { max } => {
+                Self::conflict(format!("Workspace already has the maximum of {max} environments"))
+            }
+            ManageRefusal::EnvironmentNotFound => not_found("Environment"),
+            ManageRefusal::DefinitionExists => Self::conflict("Feedback already exists"),
+            ManageRefusal::DefinitionNotFound => not_found("Feedback definition"),
+            ManageRefusal::DefinitionStays(name) => {
+                Self::conflict(format!("Cannot delete feedback definition '{name}'"))
             }
         }
     }
@@ -196,6 +226,8 @@ mod tests {
             (Refusal::Conflict(Entity::Span, Conflict::Parent).into(), 409),
             (Refusal::ProjectNotFound.into(), 404),
             (Refusal::TooManyTags { max: 50 }.into(), 422),
+            (ManageRefusal::ProjectExists.into(), 409),
+            (ManageRefusal::EnvironmentNotFound.into(), 404),
             (SubmitError::Full { seconds: 1 }.into(), 429),
             (SubmitError::Unavailable { reason: "disk full", seconds: 5 }.into(), 429),
             (SubmitError::ShuttingDown.into(), 503),

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{NotCommitted, Refusal, Store, StoreError, Submission};
+use crate::store::{Caller, Manage, ManageRefusal, NotCommitted, Refusal, Store, StoreError, Submission};
 
 /// How much may wait, and how much goes into one commit.
 #[derive(Debug, Clone, Copy, Args)]
@@ -83,8 +83,9 @@ struct Shared {
 }
 
 /// The way into the queue.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Ingest {
+    store: Arc<dyn Store>,
     queue: mpsc::UnboundedSender<Waiting>,
     shared: Arc<Shared>,
 }
@@ -103,8 +104,8 @@ impl Ingest {
             rows_a_second: AtomicU64::new(ROWS_A_SECOND),
             trouble: watch::Sender::new(None),
         });
-        let task = tokio::spawn(run(store, waiting, Arc::clone(&shared), closing));
-        (Self { queue, shared }, task)
+        let task = tokio::spawn(run(Arc::clone(&store), waiting, Arc::clone(&shared), closing));
+        (Self { store, queue, shared }, task)
     }
 
     /// Has a submission stored; returns once it is durable and visible.
@@ -112,19 +113,46 @@ impl Ingest {
     /// # Errors
     /// When it was not stored: nothing of it is kept then.
     pub async fn submit(&self, submission: Submission) -> Result<(), SubmitError> {
-        if let Some(reason) = self.trouble() {
-            return Err(SubmitError::Unavailable { reason, seconds: RETRY_SECONDS });
-        }
         let (rows, bytes) = (submission.rows(), submission.bytes());
-        if !self.shared.reserve(rows, bytes) {
-            return Err(SubmitError::Full { seconds: self.shared.seconds_to_wait() });
-        }
+        self.make_room(rows, bytes)?;
         let (reply, answer) = oneshot::channel();
         if self.queue.send(Waiting { submission, rows, bytes, reply }).is_err() {
             self.shared.release(rows, bytes);
             return Err(SubmitError::ShuttingDown);
         }
         answer.await.unwrap_or(Err(SubmitError::ShuttingDown))
+    }
+
+    /// Has a change made that is none of spans; returns once it is durable and visible. It does not join a group: such
+    /// changes are rare. It takes room in the queue all the same, and the store's writer makes it between two groups.
+    ///
+    /// # Errors
+    /// When it was not made, for a reason other than a refusal.
+    pub async fn manage(&self, caller: Caller, change: Manage) -> Result<Result<(), ManageRefusal>, SubmitError> {
+        let bytes = change.bytes();
+        self.make_room(1, bytes)?;
+        let (store, shared) = (Arc::clone(&self.store), Arc::clone(&self.shared));
+        // On a task of its own: a client that leaves does not give the room back before the change is made.
+        let task = tokio::spawn(async move {
+            let outcome = store.manage(caller, change).await.map_err(|error| failed(&error, &shared));
+            shared.release(1, bytes);
+            outcome
+        });
+        task.await.unwrap_or(Err(SubmitError::Failed))
+    }
+
+    /// Takes room in the queue, if writes are taken.
+    fn make_room(&self, rows: usize, bytes: usize) -> Result<(), SubmitError> {
+        if self.queue.is_closed() {
+            return Err(SubmitError::ShuttingDown);
+        }
+        if let Some(reason) = self.trouble() {
+            return Err(SubmitError::Unavailable { reason, seconds: RETRY_SECONDS });
+        }
+        if !self.shared.reserve(rows, bytes) {
+            return Err(SubmitError::Full { seconds: self.shared.seconds_to_wait() });
+        }
+        Ok(())
     }
 
     /// Why nothing can be stored now, if so.

@@ -16,7 +16,7 @@
 //!   spans and traces are shown.
 //! * [`cost`] works out what a span cost, where nobody said.
 //! * [`filter`] is the table of what can be asked of spans, traces and threads.
-//! * [`store`] keeps them; databases stand behind one trait.
+//! * [`store`] keeps them, projects and settings; databases stand behind one trait.
 //! * [`ingest`] lets concurrent writes share a transaction.
 //! * [`api`] has the route table, the handlers, and the document that is generated from them.
 //! * [`error`] is the only place that knows status codes.

@@ -6,16 +6,21 @@
 //!
 //! Doc comments on fields become descriptions in the public document: they are written for its readers.
 
+mod both_spellings;
 mod comment;
 mod decimal;
+mod environment;
 mod error_info;
 mod error_message;
+mod feedback_definition;
 mod feedback_score;
 mod id;
 mod ids;
 mod json;
 mod limits;
 mod operator;
+mod project;
+mod short_text;
 mod span;
 mod span_enums;
 mod span_filter;
@@ -25,15 +30,26 @@ mod text;
 mod thread;
 mod thread_query;
 mod timestamp;
+mod toggles;
 mod trace;
 mod trace_query;
 mod usage;
 mod validation;
+mod workspace;
 
+pub use both_spellings::BothSpellings;
 pub use comment::{Comment, CommentCreated, CommentPublic};
 pub use decimal::{Cost, Decimal};
+pub use environment::{
+    EnvironmentColor, EnvironmentDescription, EnvironmentName, EnvironmentPagePublic, EnvironmentPublic,
+    EnvironmentUpdate, EnvironmentWrite,
+};
 pub use error_info::{ErrorInfo, ErrorInfoPublic, ErrorInfoWrite};
 pub use error_message::{ErrorMessage, ErrorMessagePublic, ParameterPlace, Violation};
+pub use feedback_definition::{
+    DetailsSent, FeedbackCreate, FeedbackDefinition, FeedbackDefinitionPagePublic, FeedbackDetails, FeedbackPublic,
+    FeedbackType, FeedbackUpdate,
+};
 pub use feedback_score::{
     DeleteFeedbackScore, FeedbackScore, FeedbackScoreBatch, FeedbackScoreBatchItem, FeedbackScoreNamesPublic,
     FeedbackScorePublic, NotEmpty, ScoreNamePublic, ScoreSource, ScoreValue, ValueEntryPublic,
@@ -43,16 +59,26 @@ pub use ids::{BatchDelete, Ids};
 pub use json::{JsonListString, JsonListStringPublic, JsonListStringWrite, Object, Payload, is_null};
 pub use limits::{Limited, TextLimits};
 pub use operator::Operator;
+pub use project::{
+    ProjectDescription, ProjectDetailed, ProjectPagePublic, ProjectPublic, ProjectRetrieve, ProjectUpdate,
+    ProjectWrite, Visibility,
+};
+pub use short_text::{NotBlank, ShortText};
 pub use span::{SPANS_IN_BATCH_MAX, SpanBatchWrite, SpanList, SpanPublic, SpanUpdate, SpanWrite};
 pub use span_enums::{Source, SpanType};
 pub use span_filter::{SpanFilter, TraceFilter, TraceThreadFilter};
 pub use span_query::*;
 pub use tags::{Tags, UpdateTags};
-pub use text::{Environment, ProjectName};
+pub use text::{Environment, ProjectName, trimmed};
 pub use thread::*;
 pub use thread_query::*;
 pub use timestamp::{LastUpdatedAt, Timestamp};
+pub use toggles::ServiceTogglesConfig;
 pub use trace::*;
 pub use trace_query::*;
 pub use usage::{Usage, UsageSums};
 pub use validation::{ITEM, flatten};
+pub use workspace::{
+    AuthDetailsHolder, OpikVersion, WorkspaceConfiguration, WorkspaceNameHolder, WorkspaceUserPermissions,
+    WorkspaceVersion,
+};

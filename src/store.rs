@@ -1,4 +1,4 @@
-//! Where spans are kept: the words in which the rest of the server speaks of storage.
+//! Where spans, projects and settings are kept: the words in which the rest of the server speaks of storage.
 //!
 //! To add a database: a module beside `sqlite` that implements [`Store`], migrations with the same numbers, and an arm
 //! in [`open`], [`migrate`] and [`check`].
@@ -6,6 +6,7 @@
 mod apply;
 mod cells;
 mod condition;
+mod manage;
 mod quantiles;
 mod query;
 mod sqlite;
@@ -19,13 +20,16 @@ use async_trait::async_trait;
 
 use crate::clock::Clock;
 use crate::cost::Prices;
-use crate::model::{CommentPublic, Id, Source, SpanType};
+use crate::model::{
+    CommentPublic, EnvironmentPublic, FeedbackPublic, Id, ProjectPublic, Source, SpanType, WorkspaceConfiguration,
+};
 use crate::record::{
     Conflict, Entity, Parts, ProjectRef, Record, Score, SpanFields, SpanRecord, StoredSpan, StoredThread, StoredTrace,
     TagChange, Target, ThreadScore, TraceFields, TraceRecord,
 };
 
-pub use query::{Kind, Order, Query, SortField, Stats};
+pub use manage::{DefinitionChange, EnvironmentChange, Manage, ManageRefusal, ProjectChange};
+pub use query::{DefinitionQuery, Kind, Order, PROJECTS_SORTABLE, ProjectQuery, ProjectSort, Query, SortField, Stats};
 pub use sqlite::{SqliteOptions, SqliteStore};
 
 /// The workspace every installation begins with, and the id of its default project.
@@ -415,6 +419,55 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// When the store cannot be read.
     async fn comment(&self, workspace: &str, target: Target, id: Id) -> Result<Option<CommentPublic>, StoreError>;
+
+    /// Makes a change beside the spans, in a transaction of its own, and returns once it is durable. An inner refusal
+    /// means that nothing was changed.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the same call may succeed later; anything else where it will not.
+    async fn manage(&self, caller: Caller, change: Manage) -> Result<Result<(), ManageRefusal>, StoreError>;
+
+    /// A project of this workspace, named as in [`Store::project`].
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn project_public(&self, workspace: &str, project: &ProjectRef) -> Result<Option<ProjectPublic>, StoreError>;
+
+    /// The projects that are meant, and how many there are on all pages.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or [`StoreError::TooLong`].
+    async fn projects(&self, query: ProjectQuery) -> Result<(Vec<ProjectPublic>, u64), StoreError>;
+
+    /// The id of the project that has this trace.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or [`StoreError::TooLong`].
+    async fn project_of_trace(&self, workspace: &str, trace_id: Id) -> Result<Option<Id>, StoreError>;
+
+    /// The environments of a workspace, the oldest first; only the one with this id, if one is named.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn environments(&self, workspace: &str, id: Option<Id>) -> Result<Vec<EnvironmentPublic>, StoreError>;
+
+    /// A feedback definition.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn definition(&self, workspace: &str, id: Id) -> Result<Option<FeedbackPublic>, StoreError>;
+
+    /// The feedback definitions that are meant, the newest first, and how many there are on all pages.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or [`StoreError::TooLong`].
+    async fn definitions(&self, query: DefinitionQuery) -> Result<(Vec<FeedbackPublic>, u64), StoreError>;
+
+    /// How a workspace is set up, if it was.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn configuration(&self, workspace: &str) -> Result<Option<WorkspaceConfiguration>, StoreError>;
 
     /// Asks the database for something, to see that it answers.
     ///

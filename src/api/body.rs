@@ -17,11 +17,12 @@ use super::problems::{self, VIOLATIONS_TOLD_MAX};
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::model::{
-    BatchDelete, Comment, DeleteFeedbackScore, DeleteThreadFeedbackScores, DeleteTraceThreads, FeedbackScore,
-    FeedbackScoreBatch, FeedbackScoreBatchThread, Limited, Object, SpanBatchUpdate, SpanBatchWrite,
+    AuthDetailsHolder, BatchDelete, Comment, DeleteFeedbackScore, DeleteThreadFeedbackScores, DeleteTraceThreads,
+    EnvironmentUpdate, EnvironmentWrite, FeedbackCreate, FeedbackScore, FeedbackScoreBatch, FeedbackScoreBatchThread,
+    FeedbackUpdate, Limited, Object, ProjectRetrieve, ProjectUpdate, ProjectWrite, SpanBatchUpdate, SpanBatchWrite,
     SpanSearchStreamRequest, SpanUpdate, SpanWrite, TraceBatchUpdate, TraceBatchWrite, TraceSearchStreamRequest,
     TraceThreadBatchIdentifier, TraceThreadBatchUpdate, TraceThreadIdentifier, TraceThreadSearchStreamRequest,
-    TraceThreadUpdate, TraceUpdate, TraceWrite, Violation, flatten,
+    TraceThreadUpdate, TraceUpdate, TraceWrite, Violation, WorkspaceConfiguration, flatten,
 };
 use crate::scan::{MetadataNotes, Records, scan};
 
@@ -89,6 +90,15 @@ bodies! {
     DeleteFeedbackScore => None,
     Comment => None,
     BatchDelete => None,
+    ProjectWrite => None,
+    ProjectUpdate => None,
+    ProjectRetrieve => None,
+    EnvironmentWrite => None,
+    EnvironmentUpdate => None,
+    FeedbackCreate => None,
+    FeedbackUpdate => None,
+    WorkspaceConfiguration => None,
+    AuthDetailsHolder => None,
 }
 
 /// A body that was read and checked.

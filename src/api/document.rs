@@ -19,8 +19,22 @@ use crate::model::Timestamp;
 pub(super) const SPANS: &str = "Spans";
 /// Tag of the operations on traces.
 pub(super) const TRACES: &str = "Traces";
-/// Tag of the operations that tell how the server is.
+/// Tag of the operations that tell how the server is, and who asks.
 pub(super) const CHECK: &str = "Check";
+/// Tag of the operations on environments.
+pub(super) const ENVIRONMENTS: &str = "Environments";
+/// Tag of the operations on feedback definitions.
+pub(super) const FEEDBACK_DEFINITIONS: &str = "Feedback-definitions";
+/// Tag of the operations on projects.
+pub(super) const PROJECTS: &str = "Projects";
+/// Tag of the links that SDKs print.
+pub(super) const REDIRECT: &str = "Redirect";
+/// Tag of what tells which features there are.
+pub(super) const SERVICE_TOGGLES: &str = "Service Toggles";
+/// Tag of what tells who may do what.
+pub(super) const WORKSPACE_PERMISSIONS: &str = "Workspace permissions";
+/// Tag of the operations on workspaces.
+pub(super) const WORKSPACES: &str = "Workspaces";
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -33,9 +47,16 @@ pub(super) const CHECK: &str = "Check";
     ),
     servers((url = "/", description = "This server"), (url = "/api", description = "This server, as SDKs address it")),
     tags(
+        (name = CHECK, description = "Access check resources"),
+        (name = ENVIRONMENTS, description = "Environment related resources"),
+        (name = FEEDBACK_DEFINITIONS, description = "Feedback definitions related resources"),
+        (name = PROJECTS, description = "Project related resources"),
+        (name = SERVICE_TOGGLES, description = "Service Toggles resources"),
         (name = SPANS, description = "Span related resources"),
         (name = TRACES, description = "Trace related resources"),
-        (name = CHECK, description = "Whether the server is there, and well"),
+        (name = WORKSPACE_PERMISSIONS, description = "Workspace permissions related resources"),
+        (name = WORKSPACES, description = "Workspace related resources"),
+        (name = REDIRECT, description = "Redirects for SDK generated links"),
     ),
 )]
 struct Skeleton;
@@ -50,7 +71,7 @@ pub(super) fn skeleton() -> OpenApi {
 pub struct Document(Value);
 
 /// What only answers have, but whose mark is lost on lists, maps and what is written in place.
-const READ_ONLY: [&str; 13] = [
+const READ_ONLY: [&str; 17] = [
     "FeedbackScore/properties/value_by_author",
     "FeedbackScore_Public/properties/value_by_author",
     "Span_Public/properties/feedback_scores",
@@ -64,6 +85,10 @@ const READ_ONLY: [&str; 13] = [
     "Trace_Public/properties/usage",
     "Trace_Public/properties/visibility_mode",
     "ExperimentItemReference_Public",
+    "Project_Detailed/properties/feedback_scores",
+    "Project_Detailed/properties/duration",
+    "Project_Detailed/properties/usage",
+    "Project_Detailed/properties/error_count",
 ];
 
 impl Document {
@@ -79,6 +104,9 @@ impl Document {
             "/v1/private/traces",
             "/v1/private/traces/{id}/comments",
             "/v1/private/traces/threads/{id}/comments",
+            "/v1/private/projects",
+            "/v1/private/environments",
+            "/v1/private/feedback-definitions",
         ] {
             document["paths"][path]["post"]["responses"]["201"]["headers"]["Location"]["required"] = json!(true);
         }

@@ -1,11 +1,18 @@
-//! Examples in the document: a file for each tag, in it each operation by its id, in an order in which they can be sent
+//! Examples in the document: a file for each area, in it each operation by its id, in an order in which they can be sent
 //! one after the other to an empty server. The test suite does that.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-const FILES: [&str; 3] =
-    [include_str!("examples/spans.json"), include_str!("examples/traces.json"), include_str!("examples/check.json")];
+const FILES: [&str; 7] = [
+    include_str!("examples/spans.json"),
+    include_str!("examples/traces.json"),
+    include_str!("examples/projects.json"),
+    include_str!("examples/environments.json"),
+    include_str!("examples/feedback_definitions.json"),
+    include_str!("examples/workspaces.json"),
+    include_str!("examples/check.json"),
+];
 
 /// What is shown of one operation.
 #[derive(Deserialize)]
@@ -54,7 +61,7 @@ fn example_of(operation: &mut Value, example: &Example) {
     add_to_content(operation.get_mut("requestBody"), example.request.as_ref());
     if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
         // Where the document names no success, the default is one; otherwise it is any error.
-        let success = responses.keys().find(|status| status.starts_with('2')).cloned();
+        let success = responses.keys().find(|status| status.starts_with(['2', '3'])).cloned();
         if success.is_some() {
             add_to_content(responses.get_mut("default"), Some(&error()));
         }

@@ -93,6 +93,20 @@ impl<T: RequestBody> FromRequest<AppState> for ValidJson<T> {
     }
 }
 
+/// A JSON body that may be left out: Python's SDK announces one and sends none.
+pub(super) struct OptionalJson<T>(pub Option<Read<T>>);
+
+impl<T: RequestBody> FromRequest<AppState> for OptionalJson<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+        if http_body::Body::is_end_stream(request.body()) {
+            return Ok(Self(None));
+        }
+        ValidJson::from_request(request, state).await.map(|ValidJson(body)| Self(Some(body)))
+    }
+}
+
 /// The id, if it is one that clients may choose: it tells the time, and storage is ordered by it. `whose` begins the
 /// message; `pointer` says where in a body it stands.
 pub(super) fn version_7(whose: &str, id: Id, pointer: Option<&str>) -> Result<Id, ApiError> {

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
+use super::paging::{self, Sorting};
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::filter::{self, Filter, FilterError};
@@ -84,15 +85,6 @@ fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
     }
 }
 
-/// The number of a page or the rows on it.
-pub(super) fn at_least_one(name: &str, value: Option<Whole>, otherwise: u32) -> Result<u32, ApiError> {
-    let Some(Whole(value)) = value else { return Ok(otherwise) };
-    u32::try_from(value)
-        .ok()
-        .filter(|value| *value > 0)
-        .ok_or_else(|| ApiError::bad_request(format!("query param {name} must be greater than or equal to 1")))
-}
-
 /// A source in a parameter.
 pub(super) fn source(name: Option<String>) -> Result<Option<Source>, ApiError> {
     let Some(name) = name.filter(|name| !name.trim().is_empty()) else { return Ok(None) };
@@ -164,28 +156,10 @@ pub(super) fn body_filters(of: Kind, sent: Option<Vec<crate::model::SpanFilter>>
     filter::validate(of.fields(), sent.unwrap_or_default()).map_err(invalid_filter)
 }
 
-/// The order that a parameter asks for. Only the first element counts; a field that cannot be sorted by is passed over.
+/// The order that a parameter asks for. A field that cannot be sorted by is passed over.
 pub(super) fn order(of: Kind, sorting: Option<&str>) -> Result<Order, ApiError> {
-    #[derive(Deserialize)]
-    struct Element {
-        field: Option<String>,
-        direction: Option<Direction>,
-    }
-    #[derive(Deserialize, Clone, Copy, PartialEq)]
-    #[serde(rename_all = "UPPERCASE")]
-    enum Direction {
-        Asc,
-        Desc,
-    }
-    let Some(text) = sorting.filter(|text| !text.trim().is_empty()) else { return Ok(Order::Default) };
-    let elements: Vec<Element> = serde_json::from_str(text).map_err(|error| ApiError::BadRequest {
-        message: format!("Invalid sorting query parameter '{text}'"),
-        details: Some(format!("expected [{{\"field\": …, \"direction\": \"ASC\" or \"DESC\"}}]: {error}")),
-        violation: None,
-    })?;
-    let Some(first) = elements.into_iter().next() else { return Ok(Order::Default) };
-    let field = first.field.as_deref().and_then(|name| SortField::named(of, name));
-    let descending = first.direction == Some(Direction::Desc);
+    let Some(Sorting { field, descending }) = paging::sorting(sorting)? else { return Ok(Order::Default) };
+    let field = field.as_deref().and_then(|name| SortField::named(of, name));
     Ok(field.map_or(Order::Default, |field| Order::By { field, descending }))
 }
 

@@ -3,11 +3,12 @@
 use clap::Args;
 
 use super::{
-    BatchDelete, Comment, DeleteFeedbackScore, DeleteThreadFeedbackScores, DeleteTraceThreads, FeedbackScore,
-    FeedbackScoreBatch, FeedbackScoreBatchThread, ProjectName, SpanBatchUpdate, SpanBatchWrite,
+    AuthDetailsHolder, BatchDelete, Comment, DeleteFeedbackScore, DeleteThreadFeedbackScores, DeleteTraceThreads,
+    EnvironmentUpdate, EnvironmentWrite, FeedbackCreate, FeedbackScore, FeedbackScoreBatch, FeedbackScoreBatchThread,
+    FeedbackUpdate, ProjectName, ProjectRetrieve, ProjectUpdate, ProjectWrite, SpanBatchUpdate, SpanBatchWrite,
     SpanSearchStreamRequest, SpanUpdate, SpanWrite, Tags, TraceBatchUpdate, TraceBatchWrite, TraceSearchStreamRequest,
     TraceThreadBatchIdentifier, TraceThreadBatchUpdate, TraceThreadIdentifier, TraceThreadSearchStreamRequest,
-    TraceThreadUpdate, TraceUpdate, TraceWrite, Violation,
+    TraceThreadUpdate, TraceUpdate, TraceWrite, Violation, WorkspaceConfiguration,
 };
 
 /// How long texts may be. Generous: they keep a runaway client from filling the store, nothing more.
@@ -25,6 +26,9 @@ pub struct TextLimits {
     /// Longest tag of a span or trace when it is created, in characters; the contract limits updates to 100.
     #[arg(long, env = "SPANDREL_TAG_CHARS_MAX", default_value_t = 1_000, value_name = "CHARACTERS")]
     pub tag_chars_max: usize,
+    /// Most environments of a workspace; further ones that spans and traces name are not listed.
+    #[arg(long, env = "SPANDREL_ENVIRONMENTS_MAX", default_value_t = 100, value_name = "ENVIRONMENTS")]
+    pub environments_max: usize,
 }
 
 /// A body whose texts are held to [`TextLimits`].
@@ -148,11 +152,15 @@ macro_rules! nothing_to_limit {
 }
 
 nothing_to_limit!(
+    AuthDetailsHolder,
     BatchDelete,
     Comment,
     DeleteFeedbackScore,
     DeleteThreadFeedbackScores,
     DeleteTraceThreads,
+    EnvironmentUpdate,
+    EnvironmentWrite,
+    ProjectRetrieve,
     SpanSearchStreamRequest,
     TraceSearchStreamRequest,
     TraceThreadBatchIdentifier,
@@ -161,6 +169,56 @@ nothing_to_limit!(
     TraceThreadSearchStreamRequest,
     TraceThreadUpdate,
 );
+
+impl Limited for ProjectWrite {
+    fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {
+        let name = self.name.as_ref().map(|name| name.0.as_str());
+        Check { pointer, path, found }.text("name", "name", name, limits.project_name_chars_max);
+    }
+}
+
+impl Limited for ProjectUpdate {
+    fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {
+        let name = self.name.as_ref().map(|name| name.0.as_str());
+        Check { pointer, path, found }.text("name", "name", name, limits.project_name_chars_max);
+    }
+}
+
+impl Limited for FeedbackCreate {
+    fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {
+        let name = self.0.name.as_ref().map(|name| name.0.as_str());
+        Check { pointer, path, found }.text("name", "name", name, limits.name_chars_max);
+    }
+}
+
+impl Limited for FeedbackUpdate {
+    fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {
+        let name = self.0.name.as_ref().map(|name| name.0.as_str());
+        Check { pointer, path, found }.text("name", "name", name, limits.name_chars_max);
+    }
+}
+
+/// Entries of a colour map. From the published contract, which says it in words only.
+const COLORS_MAX: usize = 10_000;
+
+impl Limited for WorkspaceConfiguration {
+    fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {
+        let Some(colors) = &self.color_map else { return };
+        let mut check = Check { pointer, path, found };
+        if colors.len() > COLORS_MAX {
+            return check.add("color_map", "colorMap", &format!("size must be between 0 and {COLORS_MAX}"));
+        }
+        for (label, color) in colors {
+            let name = format!("color_map/{}", label.replace('~', "~0").replace('/', "~1"));
+            let original = format!("colorMap[{label}]");
+            check.text(&name, &original, Some(label), limits.name_chars_max);
+            let digits = color.strip_prefix('#').unwrap_or_default();
+            if digits.len() != 6 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                check.add(&name, &original, "Color must be a valid hex color (e.g. #FF0000)");
+            }
+        }
+    }
+}
 
 impl Limited for SpanUpdate {
     fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {

@@ -324,7 +324,7 @@ stat!(
 );
 
 /// Values at 50, 90 and 99 %.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = PercentageValues_Public)]
 pub struct PercentageValues {
     /// Half are not above it.

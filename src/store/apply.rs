@@ -15,7 +15,7 @@ use self::threads::{Place, Threads};
 use super::sums::{Share, Sums};
 use super::{Caller, Change, DEFAULT_PROJECT, Refusal, Submission};
 use crate::cost::{self, Prices};
-use crate::model::{Id, UpdateTags};
+use crate::model::{Id, UpdateTags, trimmed};
 use crate::record::{
     Entity, Estimate, FieldSet, ProjectRef, Record, Row, Score, SpanField, SpanFields, Target, TraceFields, Traced,
     Write, conflict, merge,
@@ -150,9 +150,10 @@ pub(super) struct Wanted {
     pub threads: Vec<WantedThread>,
 }
 
-/// The form of a project's name under which it is the only one of its workspace: letter case does not count.
+/// The form of a project's name under which it is the only one of its workspace: letter case and outer white space do
+/// not count.
 pub(super) fn folded(name: &str) -> String {
-    name.to_lowercase()
+    trimmed(name).to_lowercase()
 }
 
 impl Wanted {

@@ -134,6 +134,13 @@ pub(super) fn filtered(query: &Query, order: Option<&Order>, sums: bool, sql: &m
 pub(super) const NOT_PURGED: &str = " AND (NOT EXISTS (SELECT 1 FROM purges) OR NOT EXISTS (SELECT 1 FROM purges g \
      WHERE g.project = s.project AND g.trace_id = s.trace_id AND g.last_span >= s.key))";
 
+/// Leaves out comments `c` on what was in a project that is deleted.
+pub(super) const COMMENT_IN_REACH: &str = " AND NOT EXISTS (SELECT 1 FROM projects j WHERE j.deleted_at IS NOT NULL \
+     AND j.key = CASE c.entity \
+     WHEN 1 THEN (SELECT s.project FROM spans s WHERE s.workspace = c.workspace AND s.id = c.entity_id) \
+     WHEN 2 THEN (SELECT s.project FROM traces s WHERE s.workspace = c.workspace AND s.id = c.entity_id) \
+     ELSE (SELECT h.project FROM threads h WHERE h.id = c.entity_id) END)";
+
 /// Joins what the spans of the trace `s` amount to, as `u`.
 pub(super) const SUMS_JOIN: &str =
     " LEFT JOIN trace_sums u ON u.workspace = s.workspace AND u.trace_id = s.id AND u.project = s.project";

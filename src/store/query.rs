@@ -1,7 +1,7 @@
 //! What readers ask for.
 
 use crate::filter::{Field, Filter, SPAN_FIELDS, THREAD_FIELDS, TRACE_FIELDS};
-use crate::model::{Id, SpanType};
+use crate::model::{FeedbackType, Id, SpanType};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -229,4 +229,69 @@ pub struct Stats {
     pub threads: u64,
     /// Sum and number of each mean score of the traces' spans, by name.
     pub span_scores: std::collections::BTreeMap<String, (f64, u64)>,
+}
+
+/// Fields that projects can be sorted by, as clients name them.
+pub const PROJECTS_SORTABLE: [&str; 5] = ["id", "name", "last_updated_at", "created_at", "last_updated_trace_at"];
+
+/// What projects can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProjectSort {
+    /// Their ids: by when they were made.
+    Id,
+    /// Their names, without regard to letter case.
+    Name,
+    /// When they last changed.
+    LastUpdatedAt,
+    /// When a trace of theirs was last written.
+    LastUpdatedTraceAt,
+    /// When they were made.
+    CreatedAt,
+}
+
+impl ProjectSort {
+    /// The field of that name, if projects can be sorted by it.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "id" => Self::Id,
+            "name" => Self::Name,
+            "last_updated_at" => Self::LastUpdatedAt,
+            "last_updated_trace_at" => Self::LastUpdatedTraceAt,
+            "created_at" => Self::CreatedAt,
+            _ => return None,
+        })
+    }
+}
+
+/// Which projects are meant.
+#[derive(Debug, Clone)]
+pub struct ProjectQuery {
+    /// Those of this workspace.
+    pub workspace: String,
+    /// Only those with this in their names, without regard to letter case.
+    pub name: Option<String>,
+    /// What comes first.
+    pub sort: ProjectSort,
+    /// Whether what is greatest does.
+    pub descending: bool,
+    /// How many at most.
+    pub limit: u64,
+    /// How many to pass over.
+    pub offset: u64,
+}
+
+/// Which feedback definitions are meant.
+#[derive(Debug, Clone)]
+pub struct DefinitionQuery {
+    /// Those of this workspace.
+    pub workspace: String,
+    /// Only those with this in their names, without regard to letter case.
+    pub name: Option<String>,
+    /// Only those of this type.
+    pub kind: Option<FeedbackType>,
+    /// How many at most.
+    pub limit: u64,
+    /// How many to pass over.
+    pub offset: u64,
 }

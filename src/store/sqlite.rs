@@ -10,6 +10,8 @@ mod errors;
 mod functions;
 mod load;
 mod lock;
+mod lookups;
+mod manage;
 mod migrate;
 mod purge;
 mod read;
@@ -26,10 +28,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::Connection;
 
-use super::{Kind, NotCommitted, Order, Query, Refusal, Stats, Store, StoreError, Submission, Upgrade};
+use super::{
+    Caller, DefinitionQuery, Kind, Manage, ManageRefusal, NotCommitted, Order, ProjectQuery, Query, Refusal, Stats,
+    Store, StoreError, Submission, Upgrade,
+};
 use crate::clock::Clock;
 use crate::cost::Prices;
-use crate::model::{CommentPublic, Id, Source, SpanType};
+use crate::model::{
+    CommentPublic, EnvironmentPublic, FeedbackPublic, Id, ProjectPublic, Source, SpanType, WorkspaceConfiguration,
+};
 use crate::record::{Parts, ProjectRef, StoredSpan, StoredThread, StoredTrace, Target};
 use errors::from_rusqlite;
 use lock::Lock;
@@ -55,6 +62,8 @@ pub struct SqliteOptions {
     pub read_time_max: Duration,
     /// Size beyond which the file does not grow; 0 for no limit.
     pub bytes_max: u64,
+    /// Environments of a workspace beyond which spans and traces make no further ones.
+    pub environments_max: usize,
 }
 
 /// A SQLite file.
@@ -248,6 +257,43 @@ impl Store for SqliteStore {
     async fn comment(&self, workspace: &str, target: Target, id: Id) -> Result<Option<CommentPublic>, StoreError> {
         let workspace = workspace.to_owned();
         self.readers.read(move |connection| read::comment(connection, &workspace, target, id)).await
+    }
+
+    async fn manage(&self, caller: Caller, change: Manage) -> Result<Result<(), ManageRefusal>, StoreError> {
+        self.writer.manage(caller, change).await
+    }
+
+    async fn project_public(&self, workspace: &str, project: &ProjectRef) -> Result<Option<ProjectPublic>, StoreError> {
+        let (workspace, project) = (workspace.to_owned(), project.clone());
+        self.readers.read(move |connection| lookups::project(connection, &workspace, &project)).await
+    }
+
+    async fn projects(&self, query: ProjectQuery) -> Result<(Vec<ProjectPublic>, u64), StoreError> {
+        self.readers.read(move |connection| lookups::projects(connection, &query)).await
+    }
+
+    async fn project_of_trace(&self, workspace: &str, trace_id: Id) -> Result<Option<Id>, StoreError> {
+        let workspace = workspace.to_owned();
+        self.readers.read(move |connection| lookups::project_of_trace(connection, &workspace, trace_id)).await
+    }
+
+    async fn environments(&self, workspace: &str, id: Option<Id>) -> Result<Vec<EnvironmentPublic>, StoreError> {
+        let workspace = workspace.to_owned();
+        self.readers.read(move |connection| lookups::environments(connection, &workspace, id)).await
+    }
+
+    async fn definition(&self, workspace: &str, id: Id) -> Result<Option<FeedbackPublic>, StoreError> {
+        let workspace = workspace.to_owned();
+        self.readers.read(move |connection| lookups::definition(connection, &workspace, id)).await
+    }
+
+    async fn definitions(&self, query: DefinitionQuery) -> Result<(Vec<FeedbackPublic>, u64), StoreError> {
+        self.readers.read(move |connection| lookups::definitions(connection, &query)).await
+    }
+
+    async fn configuration(&self, workspace: &str) -> Result<Option<WorkspaceConfiguration>, StoreError> {
+        let workspace = workspace.to_owned();
+        self.readers.read(move |connection| lookups::configuration(connection, &workspace)).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -62,9 +62,22 @@ fn rows() -> Vec<Row> {
 /// How much is stored.
 fn stored(server: &Server) -> Vec<i64> {
     let database = rusqlite::Connection::open(&server.database).unwrap();
-    ["workspaces", "projects", "spans", "span_payloads", "traces", "trace_payloads", "scores", "comments", "threads"]
-        .map(|table| database.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap())
-        .to_vec()
+    [
+        "workspaces",
+        "projects",
+        "spans",
+        "span_payloads",
+        "traces",
+        "trace_payloads",
+        "scores",
+        "comments",
+        "threads",
+        "environments",
+        "feedback_definitions",
+        "workspace_configurations",
+    ]
+    .map(|table| database.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap())
+    .to_vec()
 }
 
 impl Row {

@@ -41,13 +41,42 @@ const TOLERANCES: [(&str, &str); 8] = [
         "filled in: a span with half an error is worth more than none",
     ),
     (
-        r"(\w+ query (page|size|truncate|strip_attachments|trace_id|type|from_time|to_time|thread_only|annotation_queue_id)|findTraceThreadsFeedbackScoreNames query project_id): (no text|an empty value)",
+        r"((find|get|spans|traces)\w+ query (page|size|truncate|strip_attachments|trace_id|type|from_time|to_time|thread_only|annotation_queue_id)|findTraceThreadsFeedbackScoreNames query project_id): (no text|an empty value)",
         "an empty parameter is an absent one, as in the original",
     ),
 ];
 
 /// What the document allows and the server refuses all the same, with this status, and the reason.
-const REFUSALS: [(&str, u16, &str); 22] = [
+const REFUSALS: [(&str, u16, &str); 31] = [
+    (r"createEnvironment /id: (a UUIDv4|the nil UUID)", 400, "ids that clients choose tell the time: version 7 alone"),
+    (
+        r"(get|update)(Project|Environment|FeedbackDefinition)(ById)? path id: (a UUIDv4|the nil UUID)",
+        404,
+        "nothing has such an id",
+    ),
+    (r"projectsRedirect query trace_id: (a UUIDv4|the nil UUID)", 404, "no trace has such an id"),
+    (r"projectsRedirect query workspace_name: a long text", 404, "no trace is in such a workspace"),
+    (r"retrieveProject /name: (1 characters|a long text)", 404, "there must be a project of that name"),
+    (
+        r"(create|update)(Project|FeedbackDefinition) /name: a long text",
+        422,
+        "more than any real one, said in its description",
+    ),
+    (
+        r"(create|update)FeedbackDefinition /details/min: a (great number|number of many digits)",
+        422,
+        "less than the greatest, said in its description",
+    ),
+    (
+        r"upsertWorkspaceConfiguration /timeout_to_mark_thread_as_inactive: (0 characters|a long text)",
+        400,
+        "a duration, said in its description",
+    ),
+    (
+        r"upsertWorkspaceConfiguration /color_map/key: (0 characters|a long text)",
+        422,
+        "a colour, said in the description",
+    ),
     (r"search\w+ /filters: 1001 items", 400, "more than SQLite takes in one expression"),
     (
         r"(create(Span|Trace)s?|scoreBatchOf\w+) /((spans|traces|scores)/0/)?id: (a UUIDv4|the nil UUID)",
@@ -109,7 +138,8 @@ const REFUSALS: [(&str, u16, &str); 22] = [
 ];
 
 /// What no schema can say, and strict mode therefore leaves to the handlers: refused with this status, and the reason.
-const RULES: [(&str, u16, &str); 3] = [
+const RULES: [(&str, u16, &str); 4] = [
+    (r"(create|update)FeedbackDefinition /details/categories: no members", 422, "a choice between two at least"),
     (
         r"(close|open|get|delete)TraceThreads? /project_id: no project_id",
         422,
@@ -189,7 +219,7 @@ impl Lists {
             let by_rule = self.rules.find(&name) == Some(answer.status);
             return (!by_rule).then_some("forbidden by the document, and not answered 400");
         }
-        let taken = (200..300).contains(&answer.status);
+        let taken = (200..400).contains(&answer.status);
         if trial.inside {
             return match self.refusals.find(&name) {
                 None => (!taken).then_some("allowed by the document, and refused"),

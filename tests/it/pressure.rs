@@ -30,6 +30,26 @@ async fn a_full_queue_is_told_and_nothing_of_what_it_refused_is_stored() {
 }
 
 #[tokio::test]
+async fn changes_of_projects_take_room_in_the_queue_too() {
+    let server = Server::with_flags(&["--queue-rows-max", "4"]).await;
+    let writes: Vec<RequestBuilder> = (0..12)
+        .map(|number| match number % 2 {
+            0 => post(&server.api, "/v1/private/projects", &json!({"name": number.to_string()})),
+            _ => post(&server.api, SPANS, &span(&fresh_id())),
+        })
+        .collect();
+    let answers = crowd(&server, writes, 8).await;
+    let stored = server.api.get("/v1/private/projects").await.expect(200).json();
+    let made = answers.iter().step_by(2).filter(|answer| answer.status == 201).count();
+    // And the one that there always is.
+    assert_eq!(stored["total"], made + 1);
+    // All of the room is given back.
+    for number in 20..30 {
+        server.api.post("/v1/private/projects", &json!({"name": number.to_string()})).await.expect(201);
+    }
+}
+
+#[tokio::test]
 async fn a_queue_that_is_full_in_bytes_is_told() {
     let server = Server::with_flags(&["--queue-bytes-max", "100000"]).await;
     let body = |id: &String| json!({"id": id, "start_time": "2024-01-15T09:30:00Z", "input": "x".repeat(30_000)});

@@ -17,12 +17,17 @@ pub(crate) struct Request {
     query: BTreeMap<String, String>,
     #[serde(default)]
     gzip: bool,
+    /// Whether it says that it has a JSON body, and has none.
+    #[serde(default)]
+    empty: bool,
+    /// A workspace other than the one that the recorder had, where that one has what is made here.
+    pub(crate) workspace: Option<String>,
     pub(crate) body: Option<Value>,
     pub(crate) status: u16,
 }
 
 /// One after the other, on one server: what a later file looks for, an earlier one has made.
-pub(crate) const FILES: [(&str, &str); 13] = [
+pub(crate) const FILES: [(&str, &str); 15] = [
     ("python-lowlevel", include_str!("../data/traffic/python-lowlevel.jsonl")),
     ("python-track", include_str!("../data/traffic/python-track.jsonl")),
     ("python-highlevel", include_str!("../data/traffic/python-highlevel.jsonl")),
@@ -31,6 +36,8 @@ pub(crate) const FILES: [(&str, &str); 13] = [
     ("ts-track", include_str!("../data/traffic/ts-track.jsonl")),
     ("ts-highlevel", include_str!("../data/traffic/ts-highlevel.jsonl")),
     ("ts-search-lowlevel", include_str!("../data/traffic/ts-search-lowlevel.jsonl")),
+    ("python-start", include_str!("../data/traffic/python-start.jsonl")),
+    ("ts-start", include_str!("../data/traffic/ts-start.jsonl")),
     ("python-configure-healthcheck", include_str!("../data/traffic/python-configure-healthcheck.jsonl")),
     ("python-datasets-experiments-prompts", include_str!("../data/traffic/python-datasets-experiments-prompts.jsonl")),
     ("python-retry", include_str!("../data/traffic/python-retry.jsonl")),
@@ -52,11 +59,21 @@ pub(crate) async fn send(server: &Server, request: &Request, made: &Made) -> Ans
     {
         path = format!("{before}/comments/{comment}");
     }
+    if let (Some((before, _)), Some(project), "GET") = (path.split_once("/projects/"), &made.project, &*request.method)
+    {
+        path = format!("{before}/projects/{project}");
+    }
     let mut query = request.query.clone();
     if let (Some(id), Some(project)) = (query.get_mut("project_id"), &made.project) {
         id.clone_from(project);
     }
     let mut sent = server.api.request(&request.method, &path).query(&query);
+    if let Some(workspace) = &request.workspace {
+        sent = sent.header("comet-workspace", workspace);
+    }
+    if request.empty {
+        sent = sent.header("content-type", "application/json").header("content-length", "0");
+    }
     if let Some(body) = &request.body {
         let mut bytes = body.to_string().into_bytes();
         if request.gzip {
@@ -85,6 +102,9 @@ async fn recorded_requests_are_answered_as_their_senders_need() {
             if request.path.ends_with("/comments") {
                 made.comment = answer.json()["id"].as_str().map(str::to_owned);
             }
+            if request.path.ends_with("/projects/retrieve") && answer.status == 200 {
+                made.project = answer.json()["id"].as_str().map(str::to_owned);
+            }
             for (path, stated) in written(&request) {
                 let read = server.api.get(&path).await.expect(200).json();
                 made.project = read["project_id"].as_str().map(str::to_owned);
@@ -94,7 +114,7 @@ async fn recorded_requests_are_answered_as_their_senders_need() {
             }
         }
     }
-    assert!(replayed > 150, "only {replayed} requests");
+    assert!(replayed > 195, "only {replayed} requests");
 }
 
 /// The spans or traces that a request writes: the address of each, and the members that it states and that are shown.

@@ -328,6 +328,19 @@ async fn a_thread_is_inactive_when_closed_or_when_nothing_was_heard_of_it_for_a_
     assert_eq!(status("t").await, "active");
     wait(1);
     assert_eq!(status("t").await, "inactive");
+    // Or as long as the workspace's configuration says, from then on.
+    let configure = async |timeout: Value| {
+        let body = json!({"timeout_to_mark_thread_as_inactive": timeout});
+        server.api.put("/v1/private/workspaces/configurations", &body).await.expect(200)
+    };
+    configure(json!("PT1H")).await;
+    assert_eq!(status("t").await, "active");
+    configure(json!("PT15M")).await;
+    assert_eq!(status("t").await, "inactive");
+    configure(json!("P1D")).await;
+    assert_eq!(status("t").await, "active");
+    configure(Value::Null).await;
+    assert_eq!(status("t").await, "inactive");
     let active = async || {
         let filters = r#"[{"field":"status","operator":"=","value":"active"}]"#;
         let request = server.api.request("GET", THREADS).query(&[("project_name", "p"), ("filters", filters)]);

@@ -82,9 +82,9 @@ async fn what_is_not_there_is_said_in_json() {
     for path in ["/nothing", "/v1", "/v1/private", "/v1/private/spans/a/b/c", "/api/v2/private/spans", "/index.html"] {
         server.api.get(path).await.expect(404);
     }
-    for area in ["datasets", "experiments", "prompts", "toggles"] {
+    for area in ["projects/x", "traces/x", "datasets", "experiments", "prompts"] {
         let answer = server.api.get(&format!("/api/v1/private/{area}/x")).await.expect(404);
-        assert!(answer.text().contains(area), "{}", answer.text());
+        assert!(answer.text().contains(area.trim_end_matches("/x")), "{}", answer.text());
     }
     let answer = server.api.raw("PUT", SPANS, "{}").await.expect(405);
     assert!(answer.header("allow").contains("POST"));

@@ -270,6 +270,31 @@ mod tests {
     }
 
     #[test]
+    fn the_kind_that_an_object_says_it_is_of_is_what_it_is_held_to() {
+        let kind = |name: &str, member: &str| {
+            json!({"type": "object", "required": ["kind", member],
+                "properties": {"kind": {"type": "string", "enum": [name]}, member: {"type": "integer"}}})
+        };
+        let either = json!([{"$ref": "#/components/schemas/Cat"}, {"$ref": "#/components/schemas/Dog"}]);
+        let mapping = json!({"cat": "#/components/schemas/Cat", "dog": "#/components/schemas/Dog"});
+        let schemas = json!({
+            "A": {"oneOf": either, "discriminator": {"propertyName": "kind", "mapping": mapping}},
+            "Cat": kind("cat", "lives"),
+            "Dog": kind("dog", "bones"),
+        });
+        for (body, wanted) in [
+            (r#"{"kind":"dog","bones":"a"}"#, "/bones expected an integer"),
+            (r#"{"kind":"dog","lives":1}"#, "/bones is required"),
+            (r#"{"kind":"cat"}"#, "/lives is required"),
+            (r#"{"kind":"cow","lives":1}"#, "/kind expected cat or dog"),
+            (r#"{"lives":1}"#, "/kind is required"),
+            ("1", " expected an object"),
+        ] {
+            assert_eq!(wrong(&schemas, false, body), [wanted]);
+        }
+    }
+
+    #[test]
     fn the_words_are_those_of_the_schema() {
         let schemas = json!({"A": {
             "type": ["object", "array"],

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use jsonschema::{JsonType, ValidationError};
 use serde::de::Unexpected;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::schema::listed;
 use crate::api::problems::{VIOLATIONS_TOLD_MAX, shortened};
@@ -75,9 +75,7 @@ fn tell(error: &ValidationError<'_>, document: &Value, told: &mut Vec<Fault>) {
             return;
         }
         Kind::UnevaluatedProperties { unexpected } | Kind::AdditionalProperties { unexpected } => {
-            let schema = error.schema_path().as_str();
-            let schema = schema.rsplit_once('/').and_then(|(parent, _)| document.pointer(parent));
-            let known = schema.map(|schema| listed(schema, document, 0)).unwrap_or_default();
+            let known = around(error, document).map(|schema| listed(schema, document, 0)).unwrap_or_default();
             let rest = (VIOLATIONS_TOLD_MAX + 1).saturating_sub(told.len());
             told.extend(unexpected.iter().take(rest).map(|name| Fault::new(below(name), unknown(name, &known))));
             return;
@@ -86,8 +84,11 @@ fn tell(error: &ValidationError<'_>, document: &Value, told: &mut Vec<Fault>) {
             // A branch that takes such a value says what is wrong in it; otherwise all say what they take.
             let takes = |branch: &&Vec<ValidationError<'_>>| !branch.iter().any(|one| is_mistyped(one, pointer));
             if let Some(branch) = context.iter().find(takes) {
-                for error in branch {
-                    tell(error, document, told);
+                let discriminator = around(error, document).and_then(|schema| schema.get("discriminator"));
+                let named = discriminator.and_then(|one| Some((one["propertyName"].as_str()?, &one["mapping"])));
+                match named {
+                    Some((member, kinds)) => told.extend(by_kind(context, &below(member), kinds, document)),
+                    None => branch.iter().for_each(|error| tell(error, document, told)),
                 }
                 return;
             }
@@ -122,6 +123,31 @@ fn tell(error: &ValidationError<'_>, document: &Value, told: &mut Vec<Fault>) {
     told.push(Fault { pointer: pointer.to_owned(), message: format!("expected {wanted}"), found, mistyped });
 }
 
+/// The schema that has the keyword which an error is about.
+fn around<'a>(error: &ValidationError<'_>, document: &'a Value) -> Option<&'a Value> {
+    let (parent, _) = error.schema_path().as_str().rsplit_once('/')?;
+    document.pointer(parent)
+}
+
+/// What is wrong with an object of one of several kinds, told apart by the member at `at`: what is wrong with it as one of
+/// the kind that it says it is, or else which kinds there are.
+fn by_kind(branches: &[Vec<ValidationError<'_>>], at: &str, kinds: &Value, document: &Value) -> Vec<Fault> {
+    let mut of_no_kind = None;
+    for branch in branches {
+        let mut found = Vec::new();
+        branch.iter().for_each(|error| tell(error, document, &mut found));
+        match found.iter().position(|fault| fault.pointer == at) {
+            None => return found,
+            Some(position) => of_no_kind = Some(found.swap_remove(position)),
+        }
+    }
+    if let Some(fault) = of_no_kind.as_mut().filter(|fault| fault.found.is_some()) {
+        let kinds = kinds.as_object().into_iter().flat_map(Map::keys);
+        fault.message = format!("expected {}", either(kinds.map(|kind| Cow::Borrowed(kind.as_str()))));
+    }
+    of_no_kind.into_iter().collect()
+}
+
 fn is_mistyped(error: &ValidationError<'_>, pointer: &str) -> bool {
     matches!(error.kind(), Kind::Type { .. }) && error.instance_path().as_str() == pointer
 }
@@ -146,7 +172,8 @@ fn types_of(kind: &Kind) -> Vec<Cow<'static, str>> {
 
 /// `a, b or c`
 fn either<'a>(choices: impl IntoIterator<Item = Cow<'a, str>>) -> String {
-    let choices: Vec<Cow<'a, str>> = choices.into_iter().collect();
+    let mut choices: Vec<Cow<'a, str>> = choices.into_iter().collect();
+    choices.dedup();
     match choices.as_slice() {
         [] => String::new(),
         [only] => only.to_string(),

@@ -10,9 +10,8 @@ use utoipa::IntoParams;
 use super::{NO_PROJECT, project};
 use crate::api::document::TRACES;
 use crate::api::extract::{ValidJson, ValidQuery};
-use crate::api::query::{
-    Flag, Picked, Whole, at_least_one, body_filters, id_range, optional, order, project_key, searched_project,
-};
+use crate::api::paging::at_least_one;
+use crate::api::query::{Flag, Picked, Whole, body_filters, id_range, optional, order, project_key, searched_project};
 use crate::api::stats::thread_items;
 use crate::api::stream::{self, JsonBody, Page, ThreadView};
 use crate::app::AppState;
@@ -24,17 +23,21 @@ use crate::model::{
 use crate::record::ProjectRef;
 use crate::store::{Caller, Kind, Order, Query};
 
-/// A thread of which nothing was heard for so long is inactive. The original's default.
+/// A thread of which nothing was heard for so long is inactive, unless the workspace says otherwise. The original's
+/// default.
 const TIMEOUT: Duration = Duration::from_mins(15);
 
 /// Threads that changed before this time are inactive; nanoseconds since 1970.
-fn active_since(state: &AppState) -> i64 {
-    state.clock.now() - i64::try_from(TIMEOUT.as_nanos()).unwrap_or(i64::MAX)
+async fn active_since(state: &AppState, caller: &Caller) -> Result<i64, ApiError> {
+    let configuration = state.store.configuration(&caller.workspace).await?;
+    let timeout = configuration.and_then(|configuration| configuration.timeout_to_mark_thread_as_inactive);
+    let timeout = timeout.map_or(TIMEOUT, |timeout| timeout.duration());
+    Ok(state.clock.now().saturating_sub(i64::try_from(timeout.as_nanos()).unwrap_or(i64::MAX)))
 }
 
 /// The threads of a project as they are now.
-fn threads(state: &AppState, project: i64) -> Query {
-    Query { active_since: active_since(state), ..Query::all(Kind::Threads, project) }
+async fn threads(state: &AppState, caller: &Caller, project: i64) -> Result<Query, ApiError> {
+    Ok(Query { active_since: active_since(state, caller).await?, ..Query::all(Kind::Threads, project) })
 }
 
 /// Which threads a list or statistic is about.
@@ -74,7 +77,7 @@ impl Scope {
         let picked = Picked { project_name, project_id, filters, search, from_time, to_time };
         let (query, project) = picked.read(Kind::Threads)?;
         let project = project_key(state, caller, &project).await?;
-        Ok(Query { project, active_since: active_since(state), ..query })
+        Ok(Query { project, active_since: active_since(state, caller).await?, ..query })
     }
 }
 
@@ -159,7 +162,7 @@ pub(in crate::api) async fn get_trace_thread(
         (None, ProjectRef::Id(_)) => return Err(ApiError::NotFound("Project not found".to_owned())),
         (None, ProjectRef::Name(name)) => return Err(ApiError::NotFound(format!("Project name: {name} not found"))),
     };
-    let query = Query { thread_id: Some(thread_id.0.clone()), ..threads(&state, key) };
+    let query = Query { thread_id: Some(thread_id.0.clone()), ..threads(&state, &caller, key).await? };
     let keys = state.store.find(query.clone(), Order::ById, 1, 0).await?;
     let (mut found, _) = state.store.threads(query, keys.into(), 0, usize::MAX).await?;
     let not_found = || ApiError::NotFound(format!("Trace Thread id: {} not found", thread_id.0));
@@ -190,7 +193,7 @@ pub(in crate::api) async fn search_trace_threads(
     let (id_min, id_max) = id_range(search.from_time, search.to_time)?;
     let filters = body_filters(Kind::Threads, search.filters)?;
     let project = project_key(&state, &caller, &project).await?;
-    let mut query = Query { filters, id_min, id_max, ..threads(&state, project) };
+    let mut query = Query { filters, id_min, id_max, ..threads(&state, &caller, project).await? };
     if let Some(cursor) = search.last_retrieved_thread_model_id {
         // What leads to no thread may still be the id of one that has gone meanwhile; anything else is the end.
         let thread = state.store.thread_id(project, &cursor.0).await?;

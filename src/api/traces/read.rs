@@ -7,8 +7,9 @@ use utoipa::IntoParams;
 
 use crate::api::document::TRACES;
 use crate::api::extract::{PathId, ValidJson, ValidQuery};
+use crate::api::paging::at_least_one;
 use crate::api::query::{
-    Flag, Picked, Whole, at_least_one, body_filters, excluded, id_range, named_project, optional, order, project_key,
+    Flag, Picked, Whole, body_filters, excluded, id_range, named_project, optional, order, project_key,
     searched_project, source,
 };
 use crate::api::spans::read::score_names;

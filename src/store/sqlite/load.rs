@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use rusqlite::{OptionalExtension as _, ToSql, Transaction, params};
 
+use super::effects::delete_said_of;
 use super::errors::from_rusqlite;
 use super::purge;
 use super::workspaces::Workspaces;
 use crate::model::Id;
-use crate::record::{Row, Target};
+use crate::record::{Entity, Row, Target};
 use crate::store::apply::{Commit, Key, Wanted, WantedThread};
 use crate::store::cells::{
     PAYLOAD_COLUMNS, SPAN_COLUMNS, TRACE_COLUMNS, TRACE_PAYLOAD_COLUMNS, entity, json, read_span, read_trace,
 };
+use crate::store::condition::COMMENT_IN_REACH;
 use crate::store::{StoreError, Submission};
 
 pub(super) fn load(
@@ -26,38 +28,42 @@ pub(super) fn load(
     let of_threads = threads(transaction, &wanted, workspaces, &mut commit)?;
     purge::make_way(transaction, workspaces, &wanted.spans).map_err(from_rusqlite)?;
     let sql = format!(
-        "SELECT s.key, {SPAN_COLUMNS}, {PAYLOAD_COLUMNS} FROM spans s LEFT JOIN span_payloads p ON p.span = s.key \
+        "SELECT s.key, {DELETED}, {SPAN_COLUMNS}, {PAYLOAD_COLUMNS} FROM spans s LEFT JOIN span_payloads p ON p.span = s.key \
          WHERE s.workspace = ?1 AND s.id = ?2"
     );
     rows(
         transaction,
+        Entity::Span,
         &sql,
         &wanted.spans,
         workspaces,
-        |row| read_span(row, 1),
+        |row| read_span(row, 2),
         |id, stored| commit.know_span(id, stored),
     )?;
     let sql = format!(
-        "SELECT s.key, {TRACE_COLUMNS}, {TRACE_PAYLOAD_COLUMNS} FROM traces s \
+        "SELECT s.key, {DELETED}, {TRACE_COLUMNS}, {TRACE_PAYLOAD_COLUMNS} FROM traces s \
          LEFT JOIN trace_payloads p ON p.trace = s.key WHERE s.workspace = ?1 AND s.id = ?2"
     );
     rows(
         transaction,
+        Entity::Trace,
         &sql,
         &wanted.traces,
         workspaces,
-        |row| read_trace(row, 1),
+        |row| read_trace(row, 2),
         |id, stored| commit.know_trace(id, stored),
     )?;
     // What goes with its thread is not written to: its payloads are not needed.
-    let sql =
-        format!("SELECT s.key, {TRACE_COLUMNS}, NULL, NULL, NULL FROM traces s WHERE s.workspace = ?1 AND s.id = ?2");
+    let sql = format!(
+        "SELECT s.key, {DELETED}, {TRACE_COLUMNS}, NULL, NULL, NULL FROM traces s WHERE s.workspace = ?1 AND s.id = ?2"
+    );
     rows(
         transaction,
+        Entity::Trace,
         &sql,
         &of_threads,
         workspaces,
-        |row| read_trace(row, 1),
+        |row| read_trace(row, 2),
         |id, stored| commit.know_trace(id, stored),
     )?;
     comments(transaction, wanted, workspaces, &mut commit).map_err(from_rusqlite)?;
@@ -70,15 +76,16 @@ fn projects(
     workspaces: &mut Workspaces,
     commit: &mut Commit,
 ) -> rusqlite::Result<()> {
-    let mut by_name =
-        transaction.prepare_cached("SELECT key FROM projects WHERE workspace = ?1 AND name_folded = ?2")?;
+    let mut by_name = transaction
+        .prepare_cached("SELECT key FROM projects WHERE workspace = ?1 AND name_folded = ?2 AND deleted_at IS NULL")?;
     for (workspace, name) in &wanted.names {
         let Some(key) = workspaces.find(transaction, workspace)? else { continue };
         if let Some(key) = by_name.query_row(params![key, name], |row| row.get(0)).optional()? {
             commit.know_project_name(workspace.clone(), name.clone(), key);
         }
     }
-    let mut by_id = transaction.prepare_cached("SELECT key FROM projects WHERE workspace = ?1 AND id = ?2")?;
+    let mut by_id = transaction
+        .prepare_cached("SELECT key FROM projects WHERE workspace = ?1 AND id = ?2 AND deleted_at IS NULL")?;
     for (workspace, id) in &wanted.ids {
         let Some(key) = workspaces.find(transaction, workspace)? else { continue };
         if let Some(key) = by_id.query_row(params![key, id.0.as_bytes()], |row| row.get(0)).optional()? {
@@ -107,7 +114,8 @@ fn threads(
         Ok::<_, StoreError>(())
     };
     let by_id = format!(
-        "SELECT {COLUMNS} FROM threads h JOIN projects j ON j.key = h.project WHERE h.id = ?1 AND j.workspace = ?2"
+        "SELECT {COLUMNS} FROM threads h JOIN projects j ON j.key = h.project WHERE h.id = ?1 AND j.workspace = ?2 \
+         AND j.deleted_at IS NULL"
     );
     for (workspace, id) in &wanted.thread_ids {
         let Some(key) = workspaces.find(transaction, workspace).map_err(from_rusqlite)? else { continue };
@@ -138,9 +146,14 @@ fn threads(
     Ok(traces)
 }
 
-/// Loads rows one by one; `know` is told of each, and of each that is not there.
+/// Whether the row's project is deleted.
+const DELETED: &str = "(SELECT j.deleted_at IS NOT NULL FROM projects j WHERE j.key = s.project)";
+
+/// Loads rows one by one; `know` is told of each, and of each that is not there. Those of deleted projects are not: what
+/// is written to their ids now is new.
 fn rows<F>(
     transaction: &Transaction<'_>,
+    of: Entity,
     sql: &str,
     wanted: &[Key],
     workspaces: &mut Workspaces,
@@ -154,13 +167,29 @@ fn rows<F>(
             continue;
         };
         let mut rows = find.query(params![workspace, key.1.0.as_bytes()]).map_err(from_rusqlite)?;
-        let stored = match rows.next().map_err(from_rusqlite)? {
-            Some(row) => Some((row.get(0).map_err(from_rusqlite)?, read(row)?)),
-            None => None,
-        };
+        let (mut stored, mut lost) = (None, None);
+        if let Some(row) = rows.next().map_err(from_rusqlite)? {
+            let row_key: i64 = row.get(0).map_err(from_rusqlite)?;
+            if row.get(1).map_err(from_rusqlite)? {
+                lost = Some(row_key);
+            } else {
+                stored = Some((row_key, read(row)?));
+            }
+        }
+        drop(rows);
+        if let Some(lost) = lost {
+            forget(transaction, of, workspace, key.1, lost).map_err(from_rusqlite)?;
+        }
         know(key.clone(), stored);
     }
     Ok(())
+}
+
+/// Removes a row of a deleted project. What was counted and summed up there is asked for by nobody.
+fn forget(transaction: &Transaction<'_>, of: Entity, workspace: i64, id: Id, key: i64) -> rusqlite::Result<()> {
+    let table = if of == Entity::Span { "spans" } else { "traces" };
+    transaction.prepare_cached(&format!("DELETE FROM {table} WHERE key = ?1"))?.execute([key])?;
+    delete_said_of(transaction, workspace, of, id)
 }
 
 fn comments(
@@ -169,8 +198,8 @@ fn comments(
     workspaces: &mut Workspaces,
     commit: &mut Commit,
 ) -> rusqlite::Result<()> {
-    let sql = "SELECT entity, entity_id FROM comments WHERE workspace = ?1 AND id = ?2";
-    let mut find = transaction.prepare_cached(sql)?;
+    let sql = format!("SELECT entity, entity_id FROM comments c WHERE workspace = ?1 AND id = ?2{COMMENT_IN_REACH}");
+    let mut find = transaction.prepare_cached(&sql)?;
     for comment in wanted.comments {
         let Some(workspace) = workspaces.find(transaction, &comment.0)? else { continue };
         let target = |row: &rusqlite::Row<'_>| {

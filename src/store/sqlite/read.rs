@@ -16,7 +16,7 @@ use crate::store::cells::{
     COLUMNS_COUNT, Cells, PAYLOAD_COLUMNS, SPAN_COLUMNS, SUMS_COLUMNS, SUMS_COLUMNS_COUNT, TRACE_COLUMNS,
     TRACE_COLUMNS_COUNT, TRACE_PAYLOAD_COLUMNS, corrupt, id as id_at, read_span, read_sums, read_trace,
 };
-use crate::store::condition::{NOT_PURGED, SUMS_JOIN, Sql, Value, begin, filtered, id_value, order_by};
+use crate::store::condition::{self, NOT_PURGED, SUMS_JOIN, Sql, Value, begin, filtered, id_value, order_by};
 use crate::store::{Kind, Order, Query, StoreError};
 
 pub(super) use threads::{thread_id, thread_score_names, threads};
@@ -66,7 +66,7 @@ pub(super) fn rows<T>(
     Ok(found)
 }
 
-fn rows_of<T>(
+pub(super) fn rows_of<T>(
     connection: &Connection,
     sql: &Sql,
     read: impl FnMut(&rusqlite::Row<'_>) -> Result<T, StoreError>,
@@ -75,7 +75,7 @@ fn rows_of<T>(
 }
 
 /// One row of a query, if there is one.
-fn first<T>(
+pub(super) fn first<T>(
     connection: &Connection,
     sql: &str,
     params: impl Params,
@@ -95,10 +95,11 @@ fn not_purged(of: Kind) -> &'static str {
     if of == Kind::Spans { NOT_PURGED } else { "" }
 }
 
-/// The key of a row of this kind with this id.
+/// The key of a row of this kind with this id, unless its project is deleted.
 pub(super) fn key(connection: &Connection, of: Kind, workspace: &str, id: Id) -> Result<Option<i64>, StoreError> {
     let sql = format!(
-        "SELECT s.key FROM {} s WHERE s.workspace = (SELECT key FROM workspaces WHERE name = ?1) AND s.id = ?2{}",
+        "SELECT s.key FROM {} s JOIN projects j ON j.key = s.project \
+         WHERE s.workspace = (SELECT key FROM workspaces WHERE name = ?1) AND s.id = ?2 AND j.deleted_at IS NULL{}",
         of.table().rows,
         not_purged(of)
     );
@@ -112,7 +113,8 @@ pub(super) fn project(
 ) -> Result<Option<i64>, StoreError> {
     let sql = |column: &str| {
         format!(
-            "SELECT key FROM projects WHERE workspace = (SELECT key FROM workspaces WHERE name = ?1) AND {column} = ?2"
+            "SELECT key FROM projects WHERE workspace = (SELECT key FROM workspaces WHERE name = ?1) AND {column} = ?2 \
+             AND deleted_at IS NULL"
         )
     };
     match project {
@@ -441,8 +443,9 @@ pub(super) fn comment(
     id: Id,
 ) -> Result<Option<CommentPublic>, StoreError> {
     let sql = format!(
-        "SELECT {COMMENT_COLUMNS} FROM comments \
-         WHERE workspace = (SELECT key FROM workspaces WHERE name = ?1) AND id = ?2 AND entity = ?3 AND entity_id = ?4"
+        "SELECT {COMMENT_COLUMNS} FROM comments c \
+         WHERE workspace = (SELECT key FROM workspaces WHERE name = ?1) AND id = ?2 AND entity = ?3 AND entity_id = ?4{}",
+        condition::COMMENT_IN_REACH
     );
     let params = params![workspace, id.0.as_bytes(), target.entity.code(), target.id.0.as_bytes()];
     let found = rows(connection, &sql, params, read_comment)?;

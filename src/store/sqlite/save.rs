@@ -1,5 +1,8 @@
 //! What a commit decided, written.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use rusqlite::{CachedStatement, ToSql, Transaction, params};
 
 use super::effects::carry_out;
@@ -7,7 +10,7 @@ use super::errors::from_rusqlite;
 use super::purge;
 use super::workspaces::{Workspaces, make_project};
 use crate::clock::Clock;
-use crate::model::{Decimal, Payload};
+use crate::model::{Decimal, EnvironmentName, Payload};
 use crate::record::{Lanes, Row, SpanField, SpanFields, TraceField, TraceFields};
 use crate::store::StoreError;
 use crate::store::apply::{Changed, Commit, Key, Outcome, ThreadKey, Touched};
@@ -20,6 +23,7 @@ pub(super) fn save(
     workspaces: &mut Workspaces,
     clock: &Clock,
     now: i64,
+    environments_max: usize,
 ) -> Result<(), StoreError> {
     let mut project_keys = Vec::with_capacity(commit.new_projects().len());
     for project in commit.new_projects() {
@@ -35,6 +39,14 @@ pub(super) fn save(
     let Outcome { spans, traces, sums, trace_counts, threads } = commit.outcome();
     save_spans(transaction, workspaces, &spans).map_err(from_rusqlite)?;
     save_traces(transaction, workspaces, &traces).map_err(from_rusqlite)?;
+    let mut named = Named::new();
+    for span in &spans {
+        note_environment(&mut named, span, SpanField::ENVIRONMENT, span.row.fields.environment.as_deref());
+    }
+    for trace in &traces {
+        note_environment(&mut named, trace, TraceField::ENVIRONMENT, trace.row.fields.environment.as_deref());
+    }
+    make_environments(transaction, workspaces, named, environments_max, clock, now).map_err(from_rusqlite)?;
     for ((trace, project), change) in sums {
         let workspace = workspaces.make(transaction, &trace.0).map_err(from_rusqlite)?;
         save_sums(transaction, workspace, &trace, project, &change)?;
@@ -48,6 +60,35 @@ pub(super) fn save(
     }
     for (thread, touched) in threads {
         save_thread(transaction, &thread, &touched, clock, now).map_err(from_rusqlite)?;
+    }
+    Ok(())
+}
+
+/// Environments are there as soon as something names them: by workspace and name, who did so first.
+type Named = BTreeMap<(Arc<str>, EnvironmentName), Arc<str>>;
+
+fn note_environment<F>(named: &mut Named, Changed { id, row, .. }: &Changed<F>, field: u8, name: Option<&str>) {
+    if let Some(name) = name.filter(|_| row.changed.contains(field)).and_then(EnvironmentName::of) {
+        named.entry((Arc::clone(&id.0), name)).or_insert_with(|| Arc::clone(&row.last_updated_by));
+    }
+}
+
+/// Makes the environments that are not there yet, as far as there may be so many.
+fn make_environments(
+    transaction: &Transaction<'_>,
+    workspaces: &mut Workspaces,
+    named: Named,
+    max: usize,
+    clock: &Clock,
+    now: i64,
+) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO environments (workspace, id, name, color, position, created_at, created_by,                last_updated_at, last_updated_by) SELECT ?1, ?2, ?3, ?4, 0, ?5, ?6, ?5, ?6                WHERE (SELECT count(*) FROM environments WHERE workspace = ?1) < ?7                ON CONFLICT (workspace, name) DO NOTHING";
+    let max = i64::try_from(max).unwrap_or(i64::MAX);
+    for ((workspace, name), user) in named {
+        let workspace = workspaces.make(transaction, &workspace)?;
+        let id = clock.fresh_id();
+        let params = params![workspace, id.0.as_bytes(), name.0, name.color(), now, user, max];
+        transaction.prepare_cached(sql)?.execute(params)?;
     }
     Ok(())
 }

@@ -10,18 +10,22 @@ use tokio::sync::oneshot;
 
 use super::errors::from_rusqlite;
 use super::load::load;
+use super::manage::manage;
 use super::purge;
 use super::save::save;
 use super::workspaces::Workspaces;
 use super::{BUSY, PAGE_BYTES, SqliteOptions};
 use crate::clock::Clock;
 use crate::cost::Prices;
-use crate::store::{NotCommitted, Refusal, StoreError, Submission};
+use crate::store::{Caller, Manage, ManageRefusal, NotCommitted, Refusal, StoreError, Submission};
 
 type Answer = Result<Vec<Result<(), Refusal>>, NotCommitted>;
 
+type Managed = Result<Result<(), ManageRefusal>, StoreError>;
+
 enum Job {
     Commit(Vec<Submission>, oneshot::Sender<Answer>),
+    Manage(Caller, Manage, oneshot::Sender<Managed>),
     CheckWritable(oneshot::Sender<Result<(), StoreError>>),
 }
 
@@ -40,11 +44,12 @@ impl Writer {
         prices: Arc<Prices>,
     ) -> Result<Self, StoreError> {
         let connection = connect(path, options).map_err(from_rusqlite)?;
-        // Unbounded, but never long: its only sender waits for each commit before it sends the next.
+        // Unbounded, but never long: a commit waits for the one before it, and other changes are counted before they
+        // are sent.
         let (jobs, queue) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || run(connection, &queue, &clock, &prices))
+            .spawn(move || run(connection, &queue, &clock, &prices, options.environments_max))
             .map_err(|error| StoreError::Other(error.into()))?;
         Ok(Self { jobs: std::sync::Mutex::new(Some(jobs)), thread: std::sync::Mutex::new(Some(thread)) })
     }
@@ -54,6 +59,12 @@ impl Writer {
         let lost = || NotCommitted { error: gone(), submissions: Vec::new() };
         self.send(Job::Commit(submissions, reply)).map_err(|_| lost())?;
         outcome.await.map_err(|_| lost())?
+    }
+
+    pub(super) async fn manage(&self, caller: Caller, change: Manage) -> Managed {
+        let (reply, outcome) = oneshot::channel();
+        self.send(Job::Manage(caller, change, reply))?;
+        outcome.await.map_err(|_| gone())?
     }
 
     pub(super) async fn check_writable(&self) -> Result<(), StoreError> {
@@ -95,7 +106,13 @@ fn connect(path: &Path, options: SqliteOptions) -> rusqlite::Result<Connection> 
     Ok(connection)
 }
 
-fn run(mut connection: Connection, queue: &mpsc::Receiver<Job>, clock: &Clock, prices: &Prices) {
+fn run(
+    mut connection: Connection,
+    queue: &mpsc::Receiver<Job>,
+    clock: &Clock,
+    prices: &Prices,
+    environments_max: usize,
+) {
     // What an earlier run left to be removed.
     let mut purging = purge::is_pending(&connection).unwrap_or(false);
     while let Some(job) = next(queue, purging) {
@@ -103,9 +120,12 @@ fn run(mut connection: Connection, queue: &mpsc::Receiver<Job>, clock: &Clock, p
         match job {
             Some(Job::Commit(submissions, reply)) => {
                 let deletes = submissions.iter().any(|submission| submission.change.deletes_traces());
-                let outcome = commit(&mut connection, &submissions, clock, prices);
+                let outcome = commit(&mut connection, &submissions, clock, prices, environments_max);
                 let _ = reply.send(outcome.map_err(|error| NotCommitted { error, submissions }));
                 purging |= deletes;
+            }
+            Some(Job::Manage(caller, change, reply)) => {
+                let _ = reply.send(manage(&mut connection, &caller, change, clock));
             }
             Some(Job::CheckWritable(reply)) => {
                 let _ = reply.send(check_writable(&mut connection, clock).map_err(from_rusqlite));
@@ -156,6 +176,7 @@ fn commit(
     submissions: &[Submission],
     clock: &Clock,
     prices: &Prices,
+    environments_max: usize,
 ) -> Result<Vec<Result<(), Refusal>>, StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(from_rusqlite)?;
     let mut workspaces = Workspaces::default();
@@ -163,7 +184,7 @@ fn commit(
     let now = clock.now();
     let refusals = commit.apply(submissions, now);
     commit.price(prices);
-    save(&transaction, commit, &mut workspaces, clock, now)?;
+    save(&transaction, commit, &mut workspaces, clock, now, environments_max)?;
     transaction.commit().map_err(from_rusqlite)?;
     Ok(refusals)
 }

@@ -13,50 +13,44 @@ use crate::support::{Api, fresh_id};
 const HERE: &str = "@here@";
 /// Stands in a request for the id of a project that exists.
 const PROJECT: &str = "@project@";
-/// The same in capital letters.
-const PROJECT_IN_CAPITALS: &str = "@PROJECT@";
-
 /// Stands in a request for the id of a span that exists.
 const SPAN: &str = "@span@";
-/// The same in capital letters.
-const SPAN_IN_CAPITALS: &str = "@SPAN@";
 /// Stands in a request for the id of a comment on that span.
 const COMMENT: &str = "@comment@";
-/// The same in capital letters.
-const COMMENT_IN_CAPITALS: &str = "@COMMENT@";
 /// Stands in a request for the id of a trace that exists.
 const TRACE: &str = "@trace@";
-/// The same in capital letters.
-const TRACE_IN_CAPITALS: &str = "@TRACE@";
 /// Stands in a request for the id of a comment on that trace.
 const REMARK: &str = "@remark@";
-/// The same in capital letters.
-const REMARK_IN_CAPITALS: &str = "@REMARK@";
+/// Stands in a request for the id of an environment that exists.
+const ENVIRONMENT: &str = "@environment@";
+/// Stands in a request for the id of a feedback definition that exists.
+const DEFINITION: &str = "@definition@";
+/// Stands in a request for the id of a project that exists in [`ANOTHER_WORKSPACE`].
+const ANOTHER_PROJECT: &str = "@another@";
 
 /// Stands in a request for the own id of a thread that exists.
 const THREAD: &str = "@thread@";
-/// The same in capital letters.
-const THREAD_IN_CAPITALS: &str = "@THREAD@";
 /// Stands in a request for the id of a comment on that thread.
 const WORD: &str = "@word@";
-/// The same in capital letters.
-const WORD_IN_CAPITALS: &str = "@WORD@";
 /// What the traces of that thread call it.
 const TALK: &str = "talk";
 
-/// Every placeholder for something that exists, and the same in capital letters.
-const EXISTING: [(&str, &str); 7] = [
-    (PROJECT, PROJECT_IN_CAPITALS),
-    (SPAN, SPAN_IN_CAPITALS),
-    (COMMENT, COMMENT_IN_CAPITALS),
-    (TRACE, TRACE_IN_CAPITALS),
-    (REMARK, REMARK_IN_CAPITALS),
-    (THREAD, THREAD_IN_CAPITALS),
-    (WORD, WORD_IN_CAPITALS),
-];
+/// Stands in a request for the id of a trace that exists in [`ANOTHER_WORKSPACE`].
+const ANOTHER_TRACE: &str = "@anothers@";
+
+/// Every placeholder for something that exists; in capital letters, it stands for the id in capital letters.
+const EXISTING: [&str; 11] =
+    [PROJECT, SPAN, TRACE, COMMENT, REMARK, THREAD, WORD, ENVIRONMENT, DEFINITION, ANOTHER_PROJECT, ANOTHER_TRACE];
+
+/// Operations that each time are in a workspace of their own: there, no name is taken, and nothing is missed.
+const ALONE: [&str; 4] =
+    ["createEnvironment", "createFeedbackDefinition", "createProject", "deleteWorkspaceConfiguration"];
+
+/// Where projects are renamed, and traces looked for: elsewhere, spans take any name, and are of any trace.
+const ANOTHER_WORKSPACE: &str = "another";
 
 /// Operations that need a project, by name or id, which the document cannot say: they are tried with an id.
-const NEED_PROJECT: [&str; 12] = [
+const NEED_PROJECT: [&str; 13] = [
     "findFeedbackScoreNames_1",
     "findFeedbackScoreNames_2",
     "getSpanStats",
@@ -66,6 +60,7 @@ const NEED_PROJECT: [&str; 12] = [
     "getTraceThreads",
     "getTracesByProject",
     "searchSpans",
+    "searchTraceThreads",
     "searchTraces",
     "spansExist",
     "tracesExist",
@@ -161,8 +156,8 @@ impl Trial {
     pub(crate) fn value(&self) -> Option<Value> {
         let id = "01a20204-c23a-7bad-84c4-1aba08155ea5";
         let mut body = self.body.clone()?;
-        for (existing, in_capitals) in EXISTING {
-            body = body.replace(existing, id).replace(in_capitals, &id.to_uppercase());
+        for existing in EXISTING {
+            body = body.replace(existing, id).replace(&existing.to_uppercase(), &id.to_uppercase());
         }
         // Every other id is another one.
         while body.contains(ID) {
@@ -174,46 +169,61 @@ impl Trial {
 
 /// What must be there before requests can succeed. An operation that needs more gets it here.
 pub(crate) struct Setup {
-    /// A span that exists.
-    span: String,
-    /// A comment on it.
-    comment: String,
-    /// Its project, which has few others.
-    project: String,
-    /// A trace that exists.
-    trace: String,
-    /// A comment on it.
-    remark: String,
-    /// The own id of a thread that exists.
-    thread: String,
-    /// A comment on it.
-    word: String,
+    /// What stands in the place of each of [`EXISTING`].
+    ids: [String; EXISTING.len()],
 }
 
 impl Setup {
     pub(crate) async fn new(api: &Api) -> Self {
         let span = api.create(&json!({"start_time": "2024-01-15T09:30:00Z", "project_name": "of the walk"})).await;
-        let project = api.span(&span).await["project_id"].as_str().unwrap().to_owned();
+        let read = api.span(&span).await;
+        let id = |value: &Value| value.as_str().unwrap().to_owned();
         let answer = api.post(&format!("/v1/private/spans/{span}/comments"), &json!({"text": "so"})).await.expect(201);
-        let comment = answer.json()["id"].as_str().unwrap().to_owned();
+        let comment = id(&answer.json()["id"]);
+        let made = async |area: &str, workspace: &str, body: Value| {
+            let request = api.request("POST", &format!("/v1/private/{area}")).header("comet-workspace", workspace);
+            let request = request.header("content-type", "application/json").body(body.to_string());
+            let answer = api.send(request).await.expect(201);
+            answer.header("location").rsplit('/').next().unwrap().to_owned()
+        };
         let trace = api.create_trace(&json!({"start_time": "2024-01-15T09:30:00Z"})).await;
         let answer =
             api.post(&format!("/v1/private/traces/{trace}/comments"), &json!({"text": "so"})).await.expect(201);
-        let remark = answer.json()["id"].as_str().unwrap().to_owned();
-        let talk = json!({"start_time": "2024-01-15T09:30:00Z", "thread_id": TALK,
-            "project_name": api.span(&span).await["project_name"]});
+        let remark = id(&answer.json()["id"]);
+        let talk =
+            json!({"start_time": "2024-01-15T09:30:00Z", "thread_id": TALK, "project_name": read["project_name"]});
         api.create_trace(&talk).await;
+        let project = id(&read["project_id"]);
         let named = json!({"project_id": project, "thread_id": TALK});
         let thread = api.post("/v1/private/traces/threads/retrieve", &named).await.expect(200);
-        let thread = thread.json()["thread_model_id"].as_str().unwrap().to_owned();
+        let thread = id(&thread.json()["thread_model_id"]);
         let path = format!("/v1/private/traces/threads/{thread}/comments");
-        let word = api.post(&path, &json!({"text": "so"})).await.expect(201).json()["id"].as_str().unwrap().to_owned();
-        Self { span, comment, project, trace, remark, thread, word }
+        let word = id(&api.post(&path, &json!({"text": "so"})).await.expect(201).json()["id"]);
+        let another_trace = fresh_id();
+        let of_trace = json!({"start_time": "2024-01-15T09:30:00Z", "trace_id": another_trace});
+        made("spans", ANOTHER_WORKSPACE, of_trace).await;
+        let environment = made("environments", "default", json!({"name": fresh_id()})).await;
+        let details = json!({"min": 0, "max": 1});
+        let definition = json!({"name": fresh_id(), "type": "numerical", "details": details});
+        let definition = made("feedback-definitions", "default", definition).await;
+        let another = made("projects", ANOTHER_WORKSPACE, json!({"name": fresh_id()})).await;
+        // The plainest name, by which a project is looked up. An earlier setup of this server may have made it.
+        let plain = api.post("/v1/private/projects", &json!({"name": "0"})).await;
+        assert!([201, 409].contains(&plain.status), "{}", plain.text());
+        api.raw("PUT", "/v1/private/workspaces/configurations", "{}".to_owned()).await.expect(200);
+        Self {
+            ids: [project, span, trace, comment, remark, thread, word, environment, definition, another, another_trace],
+        }
     }
 
     /// The request of a trial.
     pub(crate) fn request(&self, api: &Api, trial: &Trial) -> reqwest::RequestBuilder {
-        let request = api.request(&trial.method, &self.fill(&trial.address));
+        let mut request = api.request(&trial.method, &self.fill(&trial.address));
+        if ALONE.contains(&trial.operation.as_str()) {
+            request = request.header("comet-workspace", fresh_id());
+        } else if ["updateProject", "projectsRedirect"].contains(&trial.operation.as_str()) {
+            request = request.header("comet-workspace", ANOTHER_WORKSPACE);
+        }
         match &trial.body {
             None => request,
             Some(body) => request.header("content-type", "application/json").body(self.fill(body)),
@@ -223,9 +233,8 @@ impl Setup {
     /// Puts values in place of the placeholders. What is to exist does, other ids are new each time.
     fn fill(&self, text: &str) -> String {
         let mut text = text.replace(&format!(r#""project_id":"{ID}""#), &format!(r#""project_id":"{PROJECT}""#));
-        let ids = [&self.project, &self.span, &self.comment, &self.trace, &self.remark, &self.thread, &self.word];
-        for ((existing, in_capitals), id) in EXISTING.into_iter().zip(ids) {
-            text = text.replace(existing, id).replace(in_capitals, &id.to_uppercase());
+        for (existing, id) in EXISTING.into_iter().zip(&self.ids) {
+            text = text.replace(existing, id).replace(&existing.to_uppercase(), &id.to_uppercase());
         }
         while text.contains(ID) {
             text = text.replacen(ID, &fresh_id(), 1);
@@ -234,33 +243,47 @@ impl Setup {
     }
 }
 
-/// Ids in a path that must exist are those of the setup.
-fn in_path(operation: &str, name: &str, value: &str) -> String {
-    let (existing, in_capitals) = match name {
-        "spanId" => (SPAN, SPAN_IN_CAPITALS),
-        "traceId" => (TRACE, TRACE_IN_CAPITALS),
-        "threadId" | "threadModelId" => (THREAD, THREAD_IN_CAPITALS),
-        "commentId" if operation.contains("Thread") => (WORD, WORD_IN_CAPITALS),
-        "id" if operation == "addThreadComment" => (THREAD, THREAD_IN_CAPITALS),
-        "commentId" if operation.contains("Trace") => (REMARK, REMARK_IN_CAPITALS),
-        "commentId" => (COMMENT, COMMENT_IN_CAPITALS),
-        _ if NEED_TRACE.contains(&operation) => (TRACE, TRACE_IN_CAPITALS),
-        _ if NEED_SPAN.contains(&operation) => (SPAN, SPAN_IN_CAPITALS),
-        _ => return value.to_owned(),
-    };
-    value.replace(ID, existing).replace(ID_IN_CAPITALS, in_capitals)
+/// An id that must exist.
+fn which_exists(value: &str, existing: &str) -> String {
+    value.replace(ID, existing).replace(ID_IN_CAPITALS, &existing.to_uppercase())
 }
 
-/// The same for a member of a body, or a parameter in a query.
-fn existing(name: &str, value: &str) -> String {
-    if name == "project_id" {
-        return value.replace(ID, PROJECT).replace(ID_IN_CAPITALS, PROJECT_IN_CAPITALS);
+/// Ids in a path that must exist are those of the setup.
+fn in_path(operation: &str, name: &str, value: &str) -> String {
+    let existing = match (name, operation) {
+        ("spanId", _) => SPAN,
+        ("traceId", _) => TRACE,
+        ("threadId" | "threadModelId", _) | ("id", "addThreadComment") => THREAD,
+        ("commentId", operation) if operation.contains("Thread") => WORD,
+        ("commentId", operation) if operation.contains("Trace") => REMARK,
+        ("commentId", _) => COMMENT,
+        (_, "getProjectById") => PROJECT,
+        (_, "updateProject") => ANOTHER_PROJECT,
+        (_, "getEnvironmentById" | "updateEnvironment") => ENVIRONMENT,
+        (_, "getFeedbackDefinitionById" | "updateFeedbackDefinition") => DEFINITION,
+        _ if NEED_TRACE.contains(&operation) => TRACE,
+        _ if NEED_SPAN.contains(&operation) => SPAN,
+        _ => return value.to_owned(),
+    };
+    which_exists(value, existing)
+}
+
+/// The same for a parameter in a query.
+fn in_query(operation: &str, name: &str, value: &str) -> String {
+    if operation == "projectsRedirect" && name == "trace_id" {
+        return which_exists(value, ANOTHER_TRACE);
     }
-    value.to_owned()
+    existing(name, value)
+}
+
+/// The same for a member of a body.
+fn existing(name: &str, value: &str) -> String {
+    if name == "project_id" { which_exists(value, PROJECT) } else { value.to_owned() }
 }
 
 /// The document, with what the server needs beyond it: without, a request would be refused for that, whatever else is
-/// tried. A project where one is needed; of a filter all that one has, about a field that can be compared with any text.
+/// tried. A project where one is needed; of a filter all that one has, about a field that can be compared with any text;
+/// and what rules say in words only.
 pub(crate) fn with_what_is_needed(document: &Value) -> Value {
     let mut document = document.clone();
     for item in document["paths"].as_object_mut().unwrap().values_mut() {
@@ -272,14 +295,20 @@ pub(crate) fn with_what_is_needed(document: &Value) -> Value {
             }
         }
     }
+    // An address in base64.
+    let redirect = &mut document["paths"]["/v1/session/redirect/projects"]["get"]["parameters"];
+    for parameter in redirect.as_array_mut().unwrap().iter_mut().filter(|parameter| parameter["name"] == "path") {
+        parameter["schema"]["enum"] = json!(["aHR0cDovL2xvY2FsaG9zdDo1MTczL2FwaQ=="]);
+    }
     let schemas = &mut document["components"]["schemas"];
-    for (search, filter, field) in [
-        ("SpanSearchStreamRequest_Public", "SpanFilter_Public", "name"),
-        ("TraceSearchStreamRequest_Public", "TraceFilter_Public", "name"),
-        ("TraceThreadSearchStreamRequest", "TraceThreadFilter", "id"),
-    ] {
-        schemas[search]["required"] = json!(["project_id"]);
-        let filter = &mut schemas[filter];
+    for view in ["Create", "Update"] {
+        // More than the least value, and a choice between two.
+        schemas[format!("NumericalFeedbackDetail_{view}")]["properties"]["max"]["example"] = json!(1000);
+        schemas[format!("CategoricalFeedbackDetail_{view}")]["properties"]["categories"]["minProperties"] = json!(2);
+    }
+    for (of, view, field) in [("Span", "_Public", "name"), ("Trace", "_Public", "name"), ("TraceThread", "", "id")] {
+        schemas[format!("{of}SearchStreamRequest{view}")]["required"] = json!(["project_id"]);
+        let filter = &mut schemas[format!("{of}Filter{view}")];
         filter["required"] = json!(["field", "operator", "value"]);
         filter["properties"]["field"]["enum"] = json!([field]);
         filter["properties"]["value"]["minLength"] = json!(1);
@@ -378,7 +407,9 @@ impl<'a> Parameter<'a> {
         let in_path = place == "path";
         // Everything is a text in an address.
         let is_text = schemas.known_views(schema).iter().any(|view| view.kind == "string");
-        let fill = |value: &str| if in_path { self::in_path(operation, name, value) } else { existing(name, value) };
+        let fill = |value: &str| {
+            if in_path { self::in_path(operation, name, value) } else { in_query(operation, name, value) }
+        };
         let samples = schemas.samples(schema).into_iter().filter_map(|sample| {
             let value = fill(&plain(&sample.json)?);
             let tried = !(sample.typed && (is_text || sample.json == "\"1\"") || in_path && value.is_empty());

@@ -78,6 +78,7 @@ async fn a_database_of_any_schema_opens_and_tells_all_that_it_holds() {
         let database = Connection::open(&file).unwrap();
         let told = told(&process.api, &database).await;
         snap_exactly(&format!("upgrades__{schema}"), &told);
+        snap_exactly(&format!("upgrades__{schema}_settings"), &settings(&process.api).await);
         // Whether the snapshot is whole.
         let all = told.as_object().unwrap();
         let count = |of: &dyn Fn(&Value) -> usize| all.values().map(of).sum::<usize>();
@@ -186,6 +187,16 @@ pub(super) async fn told(api: &Api, database: &Connection) -> Value {
     told
 }
 
+/// All that the API tells of projects, and of what the default workspace is set up with.
+async fn settings(api: &Api) -> Value {
+    let mut told = json!({});
+    for area in ["projects", "environments", "feedback-definitions", "workspaces/configurations"] {
+        // There is no configuration until there is one.
+        told[area] = api.get(&format!("/v1/private/{area}")).await.json();
+    }
+    told
+}
+
 /// Makes the file of the newest schema with this program.
 async fn make(schema: &str) {
     let folder = tempfile::tempdir().unwrap();
@@ -245,6 +256,7 @@ async fn fill(api: &Api) {
         api.post(&format!("{SPANS}/{}/comments", id(1)), &json!({"text": text})).await.expect(201);
     }
     fill_traces(api, start).await;
+    fill_settings(api).await;
 }
 
 /// Traces: one with spans and all members, one that was only updated, and one of another workspace.
@@ -266,4 +278,26 @@ async fn fill_traces(api: &Api, start: &str) {
     let score = json!({"name": "quality", "value": 0.5, "source": "ui", "reason": "why not"});
     api.put(&format!("{TRACES}/{}/feedback-scores", id(101)), &score).await.expect(204);
     api.post(&format!("{TRACES}/{}/comments", id(101)), &json!({"text": "on the whole"})).await.expect(201);
+}
+
+/// Projects of their own, one of them deleted, and what a workspace is set up with.
+async fn fill_settings(api: &Api) {
+    const PRIVATE: &str = "/v1/private";
+    let project = json!({"name": "made", "description": "d", "visibility": "public"});
+    api.post(&format!("{PRIVATE}/projects"), &project).await.expect(201);
+    let doomed = api.post(&format!("{PRIVATE}/projects"), &json!({"name": "doomed"})).await.expect(201);
+    api.delete(doomed.header("location")).await.expect(204);
+    let environment = json!({"id": id(301), "name": "qa", "description": "d", "color": "#123456", "position": 4});
+    api.post(&format!("{PRIVATE}/environments"), &environment).await.expect(201);
+    for (kind, details) in [
+        ("numerical", json!({"min": 0.5, "max": 1})),
+        ("categorical", json!({"categories": {"good": 1, "bad": 0}})),
+        ("boolean", json!({"true_label": "yes", "false_label": "no"})),
+    ] {
+        let definition = json!({"name": kind, "description": "d", "type": kind, "details": details});
+        api.post(&format!("{PRIVATE}/feedback-definitions"), &definition).await.expect(201);
+    }
+    let configuration = json!({"timeout_to_mark_thread_as_inactive": "PT30M", "truncation_on_tables": true,
+                               "color_map": {"good": "#00FF00"}});
+    api.put(&format!("{PRIVATE}/workspaces/configurations"), &configuration).await.expect(200);
 }

@@ -84,7 +84,7 @@ pub(in crate::store::sqlite) fn thread_score_names(
 ) -> Result<Vec<String>, StoreError> {
     let sql = "SELECT DISTINCT f.name FROM projects j JOIN threads s ON s.project = j.key \
                JOIN scores f ON f.workspace = j.workspace AND f.entity = ?2 AND f.entity_id = s.id \
-               WHERE j.workspace = (SELECT key FROM workspaces WHERE name = ?1) AND (?3 IS NULL OR j.id = ?3) \
+               WHERE j.workspace = (SELECT key FROM workspaces WHERE name = ?1) AND j.deleted_at IS NULL AND (?3 IS NULL OR j.id = ?3) \
                ORDER BY f.name";
     let project = project.map(|id| Value::Bytes(id.0.as_bytes().to_vec()));
     let params = params![workspace, Entity::Thread.code(), project];

@@ -1,0 +1,113 @@
+//! Links that SDKs print: addresses at which a person finds what was traced in a user interface.
+
+use axum::extract::State;
+use axum::http::{HeaderName, StatusCode, Uri, header};
+use base64::Engine as _;
+use base64::alphabet::{STANDARD, URL_SAFE};
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::document::REDIRECT;
+use super::extract::ValidQuery;
+use super::query::optional;
+use crate::app::AppState;
+use crate::error::ApiError;
+use crate::model::{ErrorMessage, Id};
+use crate::store::Caller;
+
+/// Parameters of [`projects_redirect`].
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RedirectQuery {
+    /// The trace.
+    #[serde(default, deserialize_with = "optional")]
+    #[param(value_type = String, format = Uuid, required = true)]
+    trace_id: Option<Id>,
+    /// Its workspace; the one that the request is for when absent.
+    #[serde(default)]
+    #[param(required = false)]
+    workspace_name: Option<String>,
+    /// The address by which the SDK reaches the server, in base64.
+    #[serde(default)]
+    #[param(value_type = String, required = true)]
+    path: Option<String>,
+}
+
+/// Create project redirect url
+///
+/// Leads to the trace in the user interface that stands before this server. A link never leads to another host.
+#[utoipa::path(
+    get, path = "/v1/session/redirect/projects", operation_id = "projectsRedirect", tag = REDIRECT,
+    params(RedirectQuery),
+    responses(
+        (status = 303, description = "Redirect", headers(("Location" = String, description = "Address of the trace"))),
+        (status = 400, description = "Bad Request", content((ErrorMessage = "application/json"), (ErrorMessage = "*/*"))),
+        (status = 404, description = "Not Found", content((ErrorMessage = "application/json"), (ErrorMessage = "*/*"))),
+        (status = "default", description = "Error", body = ErrorMessage),
+    )
+)]
+pub(super) async fn projects_redirect(
+    State(state): State<AppState>,
+    caller: Caller,
+    ValidQuery(RedirectQuery { trace_id, workspace_name, path }): ValidQuery<RedirectQuery>,
+) -> Result<(StatusCode, [(HeaderName, String); 1]), ApiError> {
+    let needed = |name: &str| ApiError::bad_request(format!("query param {name} must not be null"));
+    let trace_id = trace_id.ok_or_else(|| needed("trace_id"))?;
+    let prefix = prefix(&path.ok_or_else(|| needed("path"))?).ok_or_else(|| ApiError::BadRequest {
+        message: "Invalid base URL format".to_owned(),
+        details: Some("path: expected the address of the server, in base64".to_owned()),
+        violation: None,
+    })?;
+    let workspace = workspace_name.filter(|name| !name.is_empty()).unwrap_or_else(|| caller.workspace.to_string());
+    let project = state.store.project_of_trace(&workspace, trace_id).await?;
+    let project = project.ok_or_else(|| ApiError::NotFound(format!("Trace id: {trace_id} not found")))?;
+    let workspace = utf8_percent_encode(&workspace, SEGMENT);
+    let location = format!("{prefix}/{workspace}/projects/{project}/traces?tab=logs&logsType=traces&trace={trace_id}");
+    Ok((StatusCode::SEE_OTHER, [(header::LOCATION, location)]))
+}
+
+/// What is escaped in a step of a path.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// The path under which the user interface stands, if `encoded` is an address; it is on the host that was asked.
+fn prefix(encoded: &str) -> Option<String> {
+    const ANY_PADDING: GeneralPurposeConfig =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let decode = |alphabet| GeneralPurpose::new(alphabet, ANY_PADDING).decode(encoded).ok();
+    let address = String::from_utf8(decode(&URL_SAFE).or_else(|| decode(&STANDARD))?).ok()?;
+    let address: Uri = address.parse().ok()?;
+    if !matches!(address.scheme_str(), Some("http" | "https")) {
+        return None;
+    }
+    let path = address.path().trim_end_matches('/');
+    let path = path.strip_suffix("/api").unwrap_or(path).trim_matches(['/', '\\']);
+    Some(if path.is_empty() { String::new() } else { format!("/{path}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_path_of_an_address_counts() {
+        let encode = |text: &str| GeneralPurpose::new(&URL_SAFE, GeneralPurposeConfig::new()).encode(text);
+        for (address, wanted) in [
+            ("http://localhost:5173/api", Some("")),
+            ("http://localhost:5173/api/", Some("")),
+            ("https://example.com/opik/api", Some("/opik")),
+            ("https://example.com", Some("")),
+            ("https://example.com//evil.com/api", Some("/evil.com")),
+            ("https://example.com/\\evil.com", Some("/evil.com")),
+            ("ftp://example.com", None),
+            ("javascript:alert(1)", None),
+            ("/api", None),
+            ("", None),
+        ] {
+            assert_eq!(prefix(&encode(address)).as_deref(), wanted, "{address}");
+        }
+        assert_eq!(prefix("aHR0cDovL2xvY2FsaG9zdDo1MTczL2FwaQ").as_deref(), Some(""), "without padding");
+        assert_eq!(prefix("not base64!"), None);
+    }
+}

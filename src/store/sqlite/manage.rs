@@ -1,0 +1,280 @@
+//! Rare changes, each in a transaction of its own.
+
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+
+use super::errors::from_rusqlite;
+use crate::clock::Clock;
+use crate::model::{FeedbackDefinition, Id};
+use crate::store::apply::folded;
+use crate::store::manage::{DefinitionChange, EnvironmentChange, Manage, ManageRefusal, ProjectChange};
+use crate::store::{Caller, StoreError};
+
+/// Kept in every workspace: user interfaces count on it.
+const USER_FEEDBACK: &str = "User feedback";
+
+type Outcome = rusqlite::Result<Result<(), ManageRefusal>>;
+
+pub(super) fn manage(
+    connection: &mut Connection,
+    caller: &Caller,
+    change: Manage,
+    clock: &Clock,
+) -> Result<Result<(), ManageRefusal>, StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(from_rusqlite)?;
+    let outcome = Change::new(&transaction, caller, clock).and_then(|made| made.make(change)).map_err(from_rusqlite)?;
+    if outcome.is_ok() {
+        transaction.commit().map_err(from_rusqlite)?;
+    }
+    Ok(outcome)
+}
+
+/// A change that is being made.
+struct Change<'a> {
+    transaction: &'a Transaction<'a>,
+    workspace: i64,
+    user: &'a str,
+    now: i64,
+}
+
+impl<'a> Change<'a> {
+    /// In the caller's workspace, which is made if there is none.
+    fn new(transaction: &'a Transaction<'a>, caller: &'a Caller, clock: &Clock) -> rusqlite::Result<Self> {
+        let make = "INSERT INTO workspaces (name) VALUES (?1) ON CONFLICT (name) DO NOTHING";
+        transaction.prepare_cached(make)?.execute([&caller.workspace])?;
+        let mut find = transaction.prepare_cached("SELECT key FROM workspaces WHERE name = ?1")?;
+        let workspace = find.query_row([&caller.workspace], |row| row.get(0))?;
+        Ok(Self { transaction, workspace, user: &caller.user, now: clock.now() })
+    }
+
+    fn make(&self, change: Manage) -> Outcome {
+        match change {
+            Manage::Project(change) => self.project(change),
+            Manage::Environment(change) => self.environment(change),
+            Manage::Definition(change) => self.definition(change),
+            Manage::Configuration(Some(configuration)) => {
+                let sql = "INSERT OR REPLACE INTO workspace_configurations (workspace, configuration) VALUES (?1, ?2)";
+                self.execute(sql, params![self.workspace, json_text(&*configuration)])
+            }
+            Manage::Configuration(None) => {
+                self.execute("DELETE FROM workspace_configurations WHERE workspace = ?1", [self.workspace])
+            }
+        }
+    }
+
+    fn project(&self, change: ProjectChange) -> Outcome {
+        match change {
+            ProjectChange::Create { id, name, description, visibility } => {
+                let folded = folded(&name.0);
+                if self.taken("projects", "name_folded", &folded, None)? {
+                    return Ok(Err(ManageRefusal::ProjectExists));
+                }
+                let sql = "INSERT INTO projects (workspace, id, name, name_folded, description, visibility, \
+                           created_at, created_by, last_updated_at, last_updated_by) \
+                           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?7, ?8)";
+                self.execute(
+                    sql,
+                    params![
+                        self.workspace,
+                        id.0.as_bytes(),
+                        name.0,
+                        folded,
+                        description.map(|text| text.0),
+                        visibility.code(),
+                        self.now,
+                        self.user
+                    ],
+                )
+            }
+            ProjectChange::Update { id, name, description, visibility } => {
+                if !self.exists("projects", id)? {
+                    return Ok(Err(ManageRefusal::ProjectNotFound));
+                }
+                let folded = name.as_ref().map(|name| folded(&name.0));
+                if let Some(folded) = &folded
+                    && self.taken("projects", "name_folded", folded, Some(id))?
+                {
+                    return Ok(Err(ManageRefusal::ProjectExists));
+                }
+                let sql = "UPDATE projects SET name = ifnull(?3, name), name_folded = ifnull(?4, name_folded), \
+                           description = ifnull(?5, description), visibility = ifnull(?6, visibility), \
+                           last_updated_at = max(last_updated_at + 1000, ?7), last_updated_by = ?8 \
+                           WHERE workspace = ?1 AND id = ?2";
+                self.execute(
+                    sql,
+                    params![
+                        self.workspace,
+                        id.0.as_bytes(),
+                        name.map(|name| name.0),
+                        folded,
+                        description.map(|text| text.0),
+                        visibility.map(crate::model::Visibility::code),
+                        self.now,
+                        self.user
+                    ],
+                )
+            }
+            ProjectChange::Delete(ids) => {
+                // The name is free at once: no folded name begins with a space. What was in it is out of reach.
+                let sql = "UPDATE projects SET deleted_at = ?3, name_folded = ' deleted ' || hex(id) \
+                           WHERE workspace = ?1 AND id = ?2 AND deleted_at IS NULL";
+                for id in ids {
+                    self.count(sql, params![self.workspace, id.0.as_bytes(), self.now])?;
+                }
+                Ok(Ok(()))
+            }
+        }
+    }
+
+    fn environment(&self, change: EnvironmentChange) -> Outcome {
+        match change {
+            EnvironmentChange::Create { id, name, description, color, position, max } => {
+                if self.taken("environments", "name", &name.0, None)? {
+                    return Ok(Err(ManageRefusal::EnvironmentExists(name.0)));
+                }
+                if self.exists("environments", id)? {
+                    return Ok(Err(ManageRefusal::EnvironmentIdExists));
+                }
+                let count = "SELECT count(*) FROM environments WHERE workspace = ?1";
+                let there: i64 = self.transaction.query_row(count, [self.workspace], |row| row.get(0))?;
+                if usize::try_from(there).is_ok_and(|there| there >= max) {
+                    return Ok(Err(ManageRefusal::TooManyEnvironments { max }));
+                }
+                let sql = "INSERT INTO environments (workspace, id, name, description, color, position, created_at, \
+                           created_by, last_updated_at, last_updated_by) \
+                           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?7, ?8)";
+                self.execute(
+                    sql,
+                    params![
+                        self.workspace,
+                        id.0.as_bytes(),
+                        name.0,
+                        description.map(|text| text.0),
+                        color.0,
+                        position,
+                        self.now,
+                        self.user
+                    ],
+                )
+            }
+            EnvironmentChange::Update { id, name, description, color, position } => {
+                if !self.exists("environments", id)? {
+                    return Ok(Err(ManageRefusal::EnvironmentNotFound));
+                }
+                if let Some(name) = &name
+                    && self.taken("environments", "name", &name.0, Some(id))?
+                {
+                    return Ok(Err(ManageRefusal::EnvironmentExists(name.0.clone())));
+                }
+                let sql = "UPDATE environments SET name = ifnull(?3, name), description = ifnull(?4, description), \
+                           color = ifnull(?5, color), position = ifnull(?6, position), \
+                           last_updated_at = max(last_updated_at + 1000, ?7), last_updated_by = ?8 \
+                           WHERE workspace = ?1 AND id = ?2";
+                self.execute(
+                    sql,
+                    params![
+                        self.workspace,
+                        id.0.as_bytes(),
+                        name.map(|name| name.0),
+                        description.map(|text| text.0),
+                        color.map(|color| color.0),
+                        position,
+                        self.now,
+                        self.user
+                    ],
+                )
+            }
+            EnvironmentChange::Delete(ids) => self.delete("environments", &ids),
+        }
+    }
+
+    fn definition(&self, change: DefinitionChange) -> Outcome {
+        match change {
+            DefinitionChange::Create(id, definition) => {
+                if self.taken("feedback_definitions", "name_folded", &folded(&definition.name), None)? {
+                    return Ok(Err(ManageRefusal::DefinitionExists));
+                }
+                let sql = "INSERT INTO feedback_definitions (workspace, id, name, name_folded, description, type, \
+                           details, last_updated_at, last_updated_by, created_at, created_by) \
+                           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?8, ?9)";
+                self.define(sql, id, definition)?;
+                Ok(Ok(()))
+            }
+            DefinitionChange::Update(id, definition) => {
+                if !self.exists("feedback_definitions", id)? {
+                    return Ok(Err(ManageRefusal::DefinitionNotFound));
+                }
+                if self.taken("feedback_definitions", "name_folded", &folded(&definition.name), Some(id))? {
+                    return Ok(Err(ManageRefusal::DefinitionExists));
+                }
+                let sql = "UPDATE feedback_definitions SET name = ?3, name_folded = ?4, description = ?5, type = ?6, \
+                           details = ?7, last_updated_at = max(last_updated_at + 1000, ?8), last_updated_by = ?9 \
+                           WHERE workspace = ?1 AND id = ?2";
+                self.define(sql, id, definition)?;
+                Ok(Ok(()))
+            }
+            DefinitionChange::Delete(ids) => {
+                let find = "SELECT id FROM feedback_definitions WHERE workspace = ?1 AND name = ?2";
+                let kept = self.transaction.query_row(find, params![self.workspace, USER_FEEDBACK], |row| row.get(0));
+                let kept: Option<[u8; 16]> = kept.optional()?;
+                if ids.iter().any(|id| kept.as_ref() == Some(id.0.as_bytes())) {
+                    return Ok(Err(ManageRefusal::DefinitionStays(USER_FEEDBACK)));
+                }
+                self.delete("feedback_definitions", &ids)
+            }
+        }
+    }
+
+    /// Whether something other than `but` has this name.
+    fn taken(&self, table: &str, column: &str, name: &str, but: Option<Id>) -> rusqlite::Result<bool> {
+        let sql = format!("SELECT 1 FROM {table} WHERE workspace = ?1 AND {column} = ?2 AND (?3 IS NULL OR id <> ?3)");
+        let but = but.as_ref().map(|id| id.0.as_bytes());
+        self.transaction.prepare_cached(&sql)?.exists(params![self.workspace, name, but])
+    }
+
+    fn exists(&self, table: &str, id: Id) -> rusqlite::Result<bool> {
+        let there = if table == "projects" { " AND deleted_at IS NULL" } else { "" };
+        let sql = format!("SELECT 1 FROM {table} WHERE workspace = ?1 AND id = ?2{there}");
+        self.transaction.prepare_cached(&sql)?.exists(params![self.workspace, id.0.as_bytes()])
+    }
+
+    fn count(&self, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<usize> {
+        self.transaction.prepare_cached(sql)?.execute(params)
+    }
+
+    fn execute(&self, sql: &str, params: impl rusqlite::Params) -> Outcome {
+        self.count(sql, params)?;
+        Ok(Ok(()))
+    }
+
+    fn delete(&self, table: &str, ids: &[Id]) -> Outcome {
+        let sql = format!("DELETE FROM {table} WHERE workspace = ?1 AND id = ?2");
+        for id in ids {
+            self.count(&sql, params![self.workspace, id.0.as_bytes()])?;
+        }
+        Ok(Ok(()))
+    }
+
+    fn define(&self, sql: &str, id: Id, definition: FeedbackDefinition) -> rusqlite::Result<usize> {
+        let FeedbackDefinition { name, description, details } = definition;
+        let folded = folded(&name);
+        self.count(
+            sql,
+            params![
+                self.workspace,
+                id.0.as_bytes(),
+                name,
+                folded,
+                description,
+                details.kind().code(),
+                json_text(&details),
+                self.now,
+                self.user
+            ],
+        )
+    }
+}
+
+fn json_text(value: &impl serde::Serialize) -> String {
+    // Texts and numbers, and objects of them: there is nothing that JSON could not say.
+    serde_json::to_string(value).unwrap_or_default()
+}
