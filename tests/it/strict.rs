@@ -197,6 +197,8 @@ const REFUSED: [(&str, &[&str], &[&str]); 19] = [
     ("python-highlevel:21", &["/scores/0/category_name", "/scores/0/reason"], &[]),
     ("python-highlevel:22", &["/scores/0/reason", "/scores/1/category_name", "/scores/1/reason"], &[]),
     ("python-nobatching:2", &["/scores/0/category_name", "/scores/0/reason"], &[]),
+    ("python-start:24", &["/color"], &[]),
+    ("python-start:28", &["/color"], &[]),
     (
         "python-datasets-experiments-prompts:4",
         &["/scores/0/category_name", "/scores/0/reason", "/scores/1/category_name", "/scores/1/reason"],
@@ -209,8 +211,6 @@ const REFUSED: [(&str, &[&str], &[&str]); 19] = [
         &["/scores/0/category_name", "/scores/0/reason", "/scores/1/category_name", "/scores/1/reason"],
         &[],
     ),
-    ("python-start:24", &["/color"], &[]),
-    ("python-start:28", &["/color"], &[]),
 ];
 
 /// A body without its nulls, and without the types of filters.
