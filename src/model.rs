@@ -20,6 +20,7 @@ mod json;
 mod limits;
 mod operator;
 mod project;
+mod project_stats;
 mod short_text;
 mod span;
 mod span_enums;
@@ -51,8 +52,9 @@ pub use feedback_definition::{
     FeedbackType, FeedbackUpdate,
 };
 pub use feedback_score::{
-    DeleteFeedbackScore, FeedbackScore, FeedbackScoreBatch, FeedbackScoreBatchItem, FeedbackScoreNamesPublic,
-    FeedbackScorePublic, NotEmpty, ScoreNamePublic, ScoreSource, ScoreValue, ValueEntryPublic,
+    DeleteFeedbackScore, FeedbackScore, FeedbackScoreBatch, FeedbackScoreBatchItem, FeedbackScoreNames,
+    FeedbackScoreNamesPublic, FeedbackScorePublic, NotEmpty, ScoreName, ScoreNamePublic, ScoreSource, ScoreValue,
+    ValueEntryPublic,
 };
 pub use id::Id;
 pub use ids::{BatchDelete, Ids};
@@ -62,6 +64,10 @@ pub use operator::Operator;
 pub use project::{
     ProjectDescription, ProjectDetailed, ProjectPagePublic, ProjectPublic, ProjectRetrieve, ProjectUpdate,
     ProjectWrite, Visibility,
+};
+pub use project_stats::{
+    ErrorCountWithDeviation, ErrorCountWithDeviationDetailed, FeedbackScoreAverage, FeedbackScoreAverageDetailed,
+    ProjectStatsSummary, ProjectStatsSummaryItem, TokenUsageNames,
 };
 pub use short_text::{NotBlank, ShortText};
 pub use span::{SPANS_IN_BATCH_MAX, SpanBatchWrite, SpanList, SpanPublic, SpanUpdate, SpanWrite};

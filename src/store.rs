@@ -414,6 +414,12 @@ pub trait Store: Send + Sync + 'static {
     async fn score_names(&self, of: Kind, project: i64, span_type: Option<SpanType>)
     -> Result<Vec<String>, StoreError>;
 
+    /// Names of the scores of all spans, traces and threads of a workspace, or of these projects; each once, in order.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or [`StoreError::TooLong`].
+    async fn project_score_names(&self, workspace: &str, projects: Option<Vec<Id>>) -> Result<Vec<String>, StoreError>;
+
     /// The comment with this id on this target.
     ///
     /// # Errors

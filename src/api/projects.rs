@@ -8,12 +8,13 @@ use utoipa::IntoParams;
 
 use super::document::PROJECTS;
 use super::extract::{ClientPrefix, PathId, ValidJson, ValidQuery};
-use super::paging::{PageQuery, Sorting, small, sorting};
+use super::paging::{Page, PageQuery, Sorting, small, sorting};
+use super::project_stats;
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::model::{
-    BatchDelete, ErrorMessage, Id, ProjectDetailed, ProjectPagePublic, ProjectPublic, ProjectRetrieve, ProjectUpdate,
-    ProjectWrite, Visibility,
+    BatchDelete, ErrorMessage, Id, ProjectDetailed, ProjectPagePublic, ProjectPublic, ProjectRetrieve,
+    ProjectStatsSummaryItem, ProjectUpdate, ProjectWrite, Visibility,
 };
 use crate::record::ProjectRef;
 use crate::store::{Caller, Manage, PROJECTS_SORTABLE, ProjectChange, ProjectQuery, ProjectSort};
@@ -46,7 +47,7 @@ pub(super) async fn create_project(
     Ok((StatusCode::CREATED, [(header::LOCATION, format!("{prefix}/v1/private/projects/{id}"))]))
 }
 
-/// Parameters of [`find_projects`] beside its page.
+/// Which projects are meant, and in what order.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct FindQuery {
@@ -58,6 +59,22 @@ pub(super) struct FindQuery {
     #[serde(default)]
     #[param(required = false)]
     sorting: Option<String>,
+}
+
+impl FindQuery {
+    /// What it means.
+    pub(super) fn read(self, caller: &Caller, page: &Page) -> Result<ProjectQuery, ApiError> {
+        let named = |Sorting { field, descending }| Some((ProjectSort::named(&field?)?, descending));
+        let (sort, descending) = sorting(self.sorting.as_deref())?.and_then(named).unwrap_or((ProjectSort::Id, true));
+        Ok(ProjectQuery {
+            workspace: caller.workspace.to_string(),
+            name: self.name.filter(|name| !name.is_empty()),
+            sort,
+            descending,
+            limit: page.limit,
+            offset: page.offset,
+        })
+    }
 }
 
 /// Find projects
@@ -75,20 +92,10 @@ pub(super) async fn find_projects(
     State(state): State<AppState>,
     caller: Caller,
     ValidQuery(page): ValidQuery<PageQuery>,
-    ValidQuery(FindQuery { name, sorting: order }): ValidQuery<FindQuery>,
+    ValidQuery(find): ValidQuery<FindQuery>,
 ) -> Result<Json<ProjectPagePublic>, ApiError> {
     let page = page.read()?;
-    let named = |Sorting { field, descending }| Some((ProjectSort::named(&field?)?, descending));
-    let (sort, descending) = sorting(order.as_deref())?.and_then(named).unwrap_or((ProjectSort::Id, true));
-    let query = ProjectQuery {
-        workspace: caller.workspace.to_string(),
-        name: name.filter(|name| !name.is_empty()),
-        sort,
-        descending,
-        limit: page.limit,
-        offset: page.offset,
-    };
-    let (content, total) = state.store.projects(query).await?;
+    let (content, total) = state.store.projects(find.read(&caller, &page)?).await?;
     Ok(Json(ProjectPagePublic {
         page: page.number,
         size: small(content.len() as u64),
@@ -139,15 +146,24 @@ pub(super) async fn retrieve_project(
     ValidJson(body): ValidJson<ProjectRetrieve>,
 ) -> Result<Json<ProjectDetailed>, ApiError> {
     let Some(name) = body.value.name else { return Err(ApiError::Internal) };
-    // There are no traces yet: no project has statistics, whether they are asked for or not.
     let project = project(&state, &caller, &ProjectRef::Name(name.0)).await?;
-    Ok(Json(project.into()))
+    let stats = if body.value.include_stats == Some(true) {
+        project_stats::summary(&state, &caller, project.id, &[]).await?
+    } else {
+        ProjectStatsSummaryItem::default()
+    };
+    Ok(Json(ProjectDetailed::new(project, stats)))
 }
 
 /// A project that must be there.
 async fn project(state: &AppState, caller: &Caller, project: &ProjectRef) -> Result<ProjectPublic, ApiError> {
     let found = state.store.project_public(&caller.workspace, project).await?;
-    found.ok_or_else(|| ApiError::NotFound("Project not found".to_owned()))
+    found.ok_or_else(not_found)
+}
+
+/// The answer where there is no such project.
+pub(super) fn not_found() -> ApiError {
+    ApiError::NotFound("Project not found".to_owned())
 }
 
 /// Update project by id

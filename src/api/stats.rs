@@ -12,13 +12,16 @@ fn count(name: &str, value: u64) -> StatItem {
 }
 
 fn avg(name: impl Into<String>, value: f64) -> StatItem {
-    // JSON knows no infinity, to which the greatest costs sum up.
-    let value = value.clamp(f64::MIN, f64::MAX);
-    StatItem::Avg(AvgValueStat { name: name.into(), r#type: kind::AvgKind::Avg, value })
+    StatItem::Avg(AvgValueStat { name: name.into(), r#type: kind::AvgKind::Avg, value: finite(value) })
+}
+
+/// JSON knows no infinity, to which the greatest costs sum up.
+pub(super) fn finite(value: f64) -> f64 {
+    value.clamp(f64::MIN, f64::MAX)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
-fn mean(sum: f64, number: u64) -> f64 {
+pub(super) fn mean(sum: f64, number: u64) -> f64 {
     if number == 0 { 0.0 } else { sum / number as f64 }
 }
 
@@ -28,12 +31,17 @@ fn mean_count(sum: u64, number: u64) -> f64 {
 }
 
 fn duration(stats: &Stats) -> StatItem {
-    let [p50, p90, p99] = stats.duration_ms.map(|value| Number(in_range(value)));
     StatItem::Percentage(PercentageValueStat {
         name: "duration".to_owned(),
         r#type: kind::PercentageKind::Percentage,
-        value: PercentageValues { p50, p90, p99 },
+        value: percentages(stats),
     })
+}
+
+/// How long things took.
+pub(super) fn percentages(stats: &Stats) -> PercentageValues {
+    let [p50, p90, p99] = stats.duration_ms.map(|value| Number(in_range(value)));
+    PercentageValues { p50, p90, p99 }
 }
 
 /// What there is of payloads and tags.

@@ -371,23 +371,37 @@ pub struct FeedbackScorePublic {
     pub value_by_author: Option<BTreeMap<String, ValueEntryPublic>>,
 }
 
-/// Names of scores.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-#[schema(as = FeedbackScoreNames_Public)]
-pub struct FeedbackScoreNamesPublic {
-    /// Each once.
-    #[schema(required = false)]
-    pub scores: Vec<ScoreNamePublic>,
+/// The contract names the same types once for each view; clients are generated with these names.
+macro_rules! score_names {
+    ($names:ident as $published:ident, $name:ident as $published_name:ident) => {
+        /// Names of scores.
+        #[derive(Debug, Clone, Serialize, ToSchema)]
+        #[schema(as = $published)]
+        pub struct $names {
+            /// Each once.
+            #[schema(required = false)]
+            pub scores: Vec<$name>,
+        }
+
+        /// The name of a score.
+        #[derive(Debug, Clone, Serialize, ToSchema)]
+        #[schema(as = $published_name)]
+        pub struct $name {
+            /// The name.
+            #[schema(required = false)]
+            pub name: String,
+            /// Not used for scores of spans, traces and threads.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub r#type: Option<String>,
+        }
+
+        impl FromIterator<String> for $names {
+            fn from_iter<I: IntoIterator<Item = String>>(names: I) -> Self {
+                Self { scores: names.into_iter().map(|name| $name { name, r#type: None }).collect() }
+            }
+        }
+    };
 }
 
-/// The name of a score.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-#[schema(as = ScoreName_Public)]
-pub struct ScoreNamePublic {
-    /// The name.
-    #[schema(required = false)]
-    pub name: String,
-    /// Not used for scores of spans.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub r#type: Option<String>,
-}
+score_names!(FeedbackScoreNamesPublic as FeedbackScoreNames_Public, ScoreNamePublic as ScoreName_Public);
+score_names!(FeedbackScoreNames as FeedbackScoreNames, ScoreName as ScoreName);

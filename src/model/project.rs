@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use validator::Validate;
 
+use super::project_stats::{ErrorCountWithDeviationDetailed, FeedbackScoreAverageDetailed, ProjectStatsSummaryItem};
 use super::short_text::{NotBlank, ShortText};
 use super::span_enums::vocabulary;
-use super::{Decimal, Id, PercentageValues, ProjectName, Timestamp};
+use super::{Id, PercentageValues, ProjectName, Timestamp};
 
 vocabulary!(
     /// Who may see a project.
@@ -123,7 +124,7 @@ project!(
     ProjectDetailed as Project_Detailed {
         /// Means of the scores of its traces.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub feedback_scores: Option<Vec<FeedbackScoreAverage>>,
+        pub feedback_scores: Option<Vec<FeedbackScoreAverageDetailed>>,
         /// How long its traces took, in milliseconds.
         #[schema(inline)]
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -154,12 +155,14 @@ project!(
         /// How many of its traces ended with an error.
         #[schema(inline)]
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub error_count: Option<ErrorCount>,
+        pub error_count: Option<ErrorCountWithDeviationDetailed>,
     }
 );
 
-impl From<ProjectPublic> for ProjectDetailed {
-    fn from(project: ProjectPublic) -> Self {
+impl ProjectDetailed {
+    /// A project, with the statistics of its traces.
+    #[must_use]
+    pub fn new(project: ProjectPublic, stats: ProjectStatsSummaryItem) -> Self {
         Self {
             id: project.id,
             name: project.name,
@@ -170,44 +173,17 @@ impl From<ProjectPublic> for ProjectDetailed {
             last_updated_at: project.last_updated_at,
             last_updated_by: project.last_updated_by,
             last_updated_trace_at: project.last_updated_trace_at,
-            feedback_scores: None,
-            duration: None,
-            total_estimated_cost: None,
-            total_estimated_cost_sum: None,
-            usage: None,
-            trace_count: None,
-            thread_count: None,
-            guardrails_failed_count: None,
-            error_count: None,
+            feedback_scores: stats.feedback_scores.map(|scores| scores.into_iter().map(Into::into).collect()),
+            duration: stats.duration,
+            total_estimated_cost: stats.total_estimated_cost,
+            total_estimated_cost_sum: stats.total_estimated_cost_sum,
+            usage: stats.usage,
+            trace_count: stats.trace_count,
+            thread_count: stats.thread_count,
+            guardrails_failed_count: stats.guardrails_failed_count,
+            error_count: stats.error_count.map(Into::into),
         }
     }
-}
-
-/// The mean of all scores of one name.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-#[schema(as = FeedbackScoreAverage_Detailed)]
-pub struct FeedbackScoreAverage {
-    /// What is judged.
-    #[schema(min_length = 1)]
-    pub name: String,
-    /// The mean.
-    #[schema(inline)]
-    pub value: Decimal,
-}
-
-/// How many errors there were.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-#[schema(as = ErrorCountWithDeviation_Detailed)]
-pub struct ErrorCount {
-    /// In all.
-    #[schema(required = false)]
-    pub count: i64,
-    /// In the last seven days.
-    #[schema(required = false)]
-    pub deviation: i64,
-    /// Those against the ones before, in per cent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub deviation_percentage: Option<i64>,
 }
 
 /// A page of projects.

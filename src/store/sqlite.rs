@@ -254,6 +254,13 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| read::score_names(connection, of, project, span_type)).await
     }
 
+    async fn project_score_names(&self, workspace: &str, projects: Option<Vec<Id>>) -> Result<Vec<String>, StoreError> {
+        let workspace = workspace.to_owned();
+        let read =
+            move |connection: &Connection| lookups::project_score_names(connection, &workspace, projects.as_deref());
+        self.readers.read(read).await
+    }
+
     async fn comment(&self, workspace: &str, target: Target, id: Id) -> Result<Option<CommentPublic>, StoreError> {
         let workspace = workspace.to_owned();
         self.readers.read(move |connection| read::comment(connection, &workspace, target, id)).await

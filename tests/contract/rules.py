@@ -36,6 +36,7 @@ RULES = [
     ("from_time is before to_time", 400, r"Parameter 'from_time' must be before 'to_time'"),
     ("a choice is between two at least", 422, r"details\.categories size must be between 2 and .*"),
     ("the least is less than the greatest", 422, r"details\.min has to be smaller than details\.max"),
+    ("ids of projects are a list", 400, r"Invalid query param ids .*"),
     ("a link leads to a server", 400, r"Invalid base URL format"),
     ("a colour is one", 422, r"colorMap\[.*\] Color must be a valid hex color.*"),
     ("a project is named", 400, r"Either 'project_name' or 'project_id' (query params )?must be provided"),

@@ -36,7 +36,7 @@ use Sent::{Bare, Held, Json, Lost, Plain};
 /// `{span}`, with its `{trace}`, `{project}` and `{comment}`, exists and is each row's own, and so is the trace `{whole}`
 /// in the same project, with its `{remark}`, in the thread `{talk}`, which has the own id `{thread}` and the comment
 /// `{word}`; so are the project `{other}`, `{environment}` and `{definition}`; `{no}` is nowhere.
-static ROWS: [(&str, &str, u16, &str, Sent); 230] = [
+static ROWS: [(&str, &str, u16, &str, Sent); 237] = [
     ("createSpan", "201", 201, "/v1/private/spans", Json(r#"{"start_time":"2024-01-15T09:30:00Z"}"#)),
     (
         "createSpan",
@@ -337,6 +337,19 @@ static ROWS: [(&str, &str, u16, &str, Sent); 230] = [
     ("retrieveProject", "404", 404, "/v1/private/projects/retrieve", Json(r#"{"name":"{no}"}"#)),
     ("retrieveProject", "422", 422, "/v1/private/projects/retrieve", Json("{}")),
     ("retrieveProject", "default", 415, "/v1/private/projects/retrieve", Plain),
+    ("getProjectStats", "200", 200, "/v1/private/projects/stats", Bare),
+    ("getProjectStats", "default", 400, "/v1/private/projects/stats?filters=1", Bare),
+    ("findFeedbackScoreNamesByProjectIds", "200", 200, "/v1/private/projects/feedback-scores/names", Bare),
+    (
+        "findFeedbackScoreNamesByProjectIds",
+        "default",
+        400,
+        "/v1/private/projects/feedback-scores/names?project_ids=1",
+        Bare,
+    ),
+    ("findTokenUsageNames", "200", 200, "/v1/private/projects/{project}/token-usage/names", Bare),
+    ("findTokenUsageNames", "404", 404, "/v1/private/projects/{no}/token-usage/names", Bare),
+    ("findTokenUsageNames", "default", 400, "/v1/private/projects/{project}/token-usage/names", Lost),
     ("updateProject", "204", 204, "/v1/private/projects/{project}", Json(r#"{"description":"d"}"#)),
     ("updateProject", "400", 400, "/v1/private/projects/{project}", Json(r#"{"name":1}"#)),
     ("updateProject", "404", 404, "/v1/private/projects/{no}", Json(r#"{"description":"d"}"#)),

@@ -50,7 +50,7 @@ const TOLERANCES: [(&str, &str); 8] = [
 const REFUSALS: [(&str, u16, &str); 31] = [
     (r"createEnvironment /id: (a UUIDv4|the nil UUID)", 400, "ids that clients choose tell the time: version 7 alone"),
     (
-        r"(get|update)(Project|Environment|FeedbackDefinition)(ById)? path id: (a UUIDv4|the nil UUID)",
+        r"((get|update)(Project|Environment|FeedbackDefinition)(ById)?|findTokenUsageNames) path id: (a UUIDv4|the nil UUID)",
         404,
         "nothing has such an id",
     ),
@@ -124,7 +124,7 @@ const REFUSALS: [(&str, u16, &str); 31] = [
     ),
     (r"\w+ /\S*tags/0: a long text", 422, "more than any real one, said in its description"),
     (r"\w+ /\S*tags: 1001 items", 422, "the same"),
-    (r"\w+ query (exclude|filters|sorting): a long text", 400, "it must be JSON, said in its description"),
+    (r"\w+ query (exclude|filters|project_ids|sorting): a long text", 400, "it must be JSON, said in its description"),
     (
         r"(spans|traces)Exist query source: a long text",
         400,

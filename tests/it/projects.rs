@@ -85,6 +85,87 @@ async fn spans_go_into_the_project_that_has_their_name() {
     assert_eq!(read(&server, &address).await["id"], id);
 }
 
+/// What a project's traces amount to, from the list of statistics.
+async fn stats(server: &Server, query: &[(&str, &str)]) -> Vec<Value> {
+    let request = server.api.request("GET", &format!("{PROJECTS}/stats")).query(query);
+    server.api.send(request).await.expect(200).json()["content"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_project_tells_what_its_traces_amount_to() {
+    // The times in ids are real ones: errors are recent or not by them.
+    let server = Server::start().await;
+    let address = create(&server, json!({"name": "busy"})).await;
+    create(&server, json!({"name": "idle"})).await;
+    let (old, error) = ("018d0c76-3ca0-7f15-a2b3-6d7e8f901b24", json!({"exception_type": "E", "traceback": "t"}));
+    let mut traces = Vec::new();
+    for (id, thread, error, seconds) in [
+        (old.to_owned(), "a", Some(&error), 1),
+        (fresh_id(), "a", Some(&error), 2),
+        (fresh_id(), "b", Some(&error), 3),
+        (fresh_id(), "b", None, 4),
+    ] {
+        let body = json!({"id": id, "project_name": "busy", "thread_id": thread, "error_info": error,
+            "start_time": "2024-01-15T09:30:00Z", "end_time": format!("2024-01-15T09:30:0{seconds}Z")});
+        traces.push(server.api.create_trace(&body).await);
+    }
+    for (trace, cost, tokens) in [(&traces[0], 0.5, 10), (&traces[1], 1.5, 20)] {
+        let body = json!({"trace_id": trace, "project_name": "busy", "start_time": "2024-01-15T09:30:00Z",
+            "total_estimated_cost": cost, "usage": {"total_tokens": tokens}});
+        let span = server.api.create(&body).await;
+        let score = json!({"name": "of a span", "value": 1, "source": "sdk"});
+        server
+            .api
+            .raw("PUT", &format!("/v1/private/spans/{span}/feedback-scores"), score.to_string())
+            .await
+            .expect(204);
+    }
+    for (trace, value) in [(&traces[0], 0.25), (&traces[1], 0.75)] {
+        let score = json!({"name": "quality", "value": value, "source": "sdk"});
+        let path = format!("/v1/private/traces/{trace}/feedback-scores");
+        server.api.raw("PUT", &path, score.to_string()).await.expect(204);
+    }
+
+    let id = read(&server, &address).await["id"].clone();
+    let found = stats(&server, &[("sorting", r#"[{"field":"name","direction":"ASC"}]"#)]).await;
+    assert_eq!(found.len(), 3);
+    let wanted = json!({
+        "project_id": id, "trace_count": 4, "thread_count": 2, "guardrails_failed_count": 0,
+        "feedback_scores": [{"name": "quality", "value": 0.5}],
+        "duration": {"p50": 2500.0, "p90": 3700.0, "p99": 3970.0},
+        "total_estimated_cost": 1.0, "total_estimated_cost_sum": 2.0, "usage": {"total_tokens": 15.0},
+        "error_count": {"count": 3, "deviation": 2, "deviation_percentage": 200},
+    });
+    assert_eq!(found[0], wanted);
+    assert_eq!(found[2].as_object().unwrap().keys().collect::<Vec<_>>(), ["project_id"], "nothing is in it");
+    assert_eq!(stats(&server, &[("name", "BUS")]).await, [wanted.clone()]);
+    assert_eq!(stats(&server, &[("page", "2"), ("size", "2")]).await.len(), 1);
+    let filters = r#"[{"field":"duration","operator":">","value":"2500"}]"#;
+    let some = stats(&server, &[("name", "busy"), ("filters", filters)]).await;
+    assert_eq!((&some[0]["trace_count"], &some[0]["error_count"]), (&json!(2), &json!({"count": 1, "deviation": 1})));
+
+    let mut whole = server.api.post(RETRIEVE, &json!({"name": "busy", "include_stats": true})).await.expect(200).json();
+    let plain = server.api.post(RETRIEVE, &json!({"name": "busy"})).await.expect(200).json();
+    for (member, value) in wanted.as_object().unwrap().iter().filter(|(member, _)| *member != "project_id") {
+        assert_eq!(whole.as_object_mut().unwrap().remove(member).as_ref(), Some(value), "{member}");
+    }
+    assert_eq!(whole, plain);
+
+    let names = async |query: &[(&str, &str)]| {
+        let request = server.api.request("GET", &format!("{PROJECTS}/feedback-scores/names")).query(query);
+        let answer = server.api.send(request).await.expect(200).json();
+        answer["scores"].as_array().unwrap().iter().map(|score| score["name"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&[]).await, ["of a span", "quality"]);
+    assert_eq!(names(&[("project_ids", &json!([id]).to_string())]).await, ["of a span", "quality"]);
+    assert_eq!(names(&[("project_ids", &json!([found[2]["project_id"]]).to_string())]).await, [""; 0]);
+    let tokens = read(&server, &format!("{address}/token-usage/names")).await;
+    assert_eq!(tokens, json!({"names": ["total_tokens"]}));
+    server.api.delete(&address).await.expect(204);
+    assert_eq!(names(&[]).await, [""; 0]);
+    server.api.get(&format!("{address}/token-usage/names")).await.expect(404);
+}
+
 #[tokio::test]
 async fn projects_are_found_by_part_of_a_name_in_pages_and_in_any_order() {
     // No two ids of one moment.

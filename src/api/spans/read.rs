@@ -10,6 +10,7 @@ use utoipa::IntoParams;
 use crate::api::document::SPANS;
 use crate::api::extract::{PathId, ValidJson, ValidQuery};
 use crate::api::paging::at_least_one;
+use crate::api::projects::not_found;
 use crate::api::query::{
     Flag, Picked, Whole, body_filters, excluded, id_range, named_project, optional, order, project_key,
     searched_project, source,
@@ -19,8 +20,8 @@ use crate::api::stream::{self, JsonBody, Page};
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::model::{
-    ErrorMessage, ExistenceResponse, FeedbackScoreNamesPublic, Id, ProjectStatsPublic, ScoreNamePublic, SpanPagePublic,
-    SpanPublic, SpanSearchStreamRequest, SpanStream, SpanType,
+    ErrorMessage, ExistenceResponse, FeedbackScoreNamesPublic, Id, ProjectStatsPublic, SpanPagePublic, SpanPublic,
+    SpanSearchStreamRequest, SpanStream, SpanType,
 };
 use crate::record::{ProjectRef, View};
 use crate::store::{Caller, Kind, Query};
@@ -327,8 +328,7 @@ pub(in crate::api) async fn score_names(
 ) -> Result<FeedbackScoreNamesPublic, ApiError> {
     let id = project_id.ok_or_else(|| ApiError::bad_request("project_id must be provided"))?;
     let project = state.store.project(&caller.workspace, &ProjectRef::Id(id)).await?;
-    let project = project.ok_or_else(|| ApiError::NotFound("Project not found".to_owned()))?;
+    let project = project.ok_or_else(not_found)?;
     let names = state.store.score_names(of, project, span_type).await?;
-    let scores = names.into_iter().map(|name| ScoreNamePublic { name, r#type: None }).collect();
-    Ok(FeedbackScoreNamesPublic { scores })
+    Ok(names.into_iter().collect())
 }

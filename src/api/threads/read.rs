@@ -17,8 +17,8 @@ use crate::api::stream::{self, JsonBody, Page, ThreadView};
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::model::{
-    ErrorMessage, FeedbackScoreNamesPublic, Id, ProjectStatsPublic, ScoreNamePublic, ThreadStream, TraceThread,
-    TraceThreadIdentifier, TraceThreadPage, TraceThreadSearchStreamRequest,
+    ErrorMessage, FeedbackScoreNamesPublic, Id, ProjectStatsPublic, ThreadStream, TraceThread, TraceThreadIdentifier,
+    TraceThreadPage, TraceThreadSearchStreamRequest,
 };
 use crate::record::ProjectRef;
 use crate::store::{Caller, Kind, Order, Query};
@@ -252,6 +252,5 @@ pub(in crate::api) async fn find_trace_threads_feedback_score_names(
     ValidQuery(query): ValidQuery<ScoreNamesQuery>,
 ) -> Result<Json<FeedbackScoreNamesPublic>, ApiError> {
     let names = state.store.thread_score_names(&caller.workspace, query.project_id).await?;
-    let scores = names.into_iter().map(|name| ScoreNamePublic { name, r#type: None }).collect();
-    Ok(Json(FeedbackScoreNamesPublic { scores }))
+    Ok(Json(names.into_iter().collect()))
 }

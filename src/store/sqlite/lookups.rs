@@ -1,5 +1,7 @@
 //! Looking up projects, and what workspaces are set up with.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, params};
 
 use super::errors::from_rusqlite;
@@ -8,9 +10,9 @@ use crate::model::{
     DetailsSent, EnvironmentName, EnvironmentPublic, FeedbackDetails, FeedbackPublic, FeedbackType, Id, ProjectPublic,
     ShortText, Timestamp, Visibility, WorkspaceConfiguration,
 };
-use crate::record::ProjectRef;
+use crate::record::{Entity, ProjectRef};
 use crate::store::apply::folded;
-use crate::store::condition::{Sql, Value, id_value};
+use crate::store::condition::{NOT_PURGED, Sql, Value, id_value};
 use crate::store::{DefinitionQuery, Kind, ProjectQuery, ProjectSort, StoreError};
 
 type Row<'a> = rusqlite::Row<'a>;
@@ -126,6 +128,32 @@ pub(super) fn projects(connection: &Connection, query: &ProjectQuery) -> Result<
     };
     let direction = if query.descending { "DESC" } else { "ASC" };
     page(connection, sql, &format!("{column} {direction}, id DESC"), (query.limit, query.offset), read_project)
+}
+
+pub(super) fn project_score_names(
+    connection: &Connection,
+    workspace: &str,
+    projects: Option<&[Id]>,
+) -> Result<Vec<String>, StoreError> {
+    let mut names = BTreeSet::new();
+    for (rows, entity) in [("spans", Entity::Span), ("traces", Entity::Trace), ("threads", Entity::Thread)] {
+        let mut sql = Sql::default();
+        let (workspace, entity) = (sql.bind(Value::Text(workspace.to_owned())), entity.code());
+        sql.push(&format!(
+            "SELECT DISTINCT f.name FROM projects j JOIN {rows} s ON s.project = j.key \
+             JOIN scores f ON f.workspace = j.workspace AND f.entity = {entity} AND f.entity_id = s.id \
+             WHERE j.workspace = (SELECT key FROM workspaces WHERE name = {workspace}) AND j.deleted_at IS NULL"
+        ));
+        if let Some(projects) = projects {
+            let places: Vec<String> = projects.iter().map(|id| sql.bind(id_value(*id))).collect();
+            sql.push(&format!(" AND j.id IN ({})", places.join(", ")));
+        }
+        if rows == "spans" {
+            sql.push(NOT_PURGED);
+        }
+        names.extend(rows_of(connection, &sql, |row| row.get::<_, String>(0).map_err(from_rusqlite))?);
+    }
+    Ok(names.into_iter().collect())
 }
 
 /// A trace may come after its spans: then these tell. Each project is looked into, whose index has them or not: there is

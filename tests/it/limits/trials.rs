@@ -73,7 +73,7 @@ const NEED_SPAN: [&str; 3] = ["addSpanComment", "addSpanFeedbackScore", "getSpan
 const NEED_TRACE: [&str; 3] = ["addTraceComment", "addTraceFeedbackScore", "getTraceById"];
 
 /// Texts in a query that hold JSON, or a name out of a list that the document does not know: what is tried of them.
-const MEANINGS: [(&str, &str, &str, bool); 26] = [
+const MEANINGS: [(&str, &str, &str, bool); 31] = [
     ("sorting", "nothing to sort by", "[]", true),
     ("sorting", "a field upwards", r#"[{"field":"name","direction":"ASC"}]"#, true),
     ("sorting", "a field downwards", r#"[{"field":"start_time","direction":"DESC"}]"#, true),
@@ -105,6 +105,11 @@ const MEANINGS: [(&str, &str, &str, bool); 26] = [
     ("source", "the value sdk", "sdk", true),
     ("source", "the value evaluator", "evaluator", true),
     ("source", "the value SDK", "SDK", false),
+    ("project_ids", "no ids", "[]", true),
+    ("project_ids", "an id", r#"["01a20204-c23a-7bad-84c4-1aba08155ea5"]"#, true),
+    ("project_ids", "an id alone", "01a20204-c23a-7bad-84c4-1aba08155ea5", false),
+    ("project_ids", "a text that is no id", r#"["a"]"#, false),
+    ("project_ids", "no list", "{}", false),
 ];
 
 /// Where a value is tried.
@@ -257,7 +262,7 @@ fn in_path(operation: &str, name: &str, value: &str) -> String {
         ("commentId", operation) if operation.contains("Thread") => WORD,
         ("commentId", operation) if operation.contains("Trace") => REMARK,
         ("commentId", _) => COMMENT,
-        (_, "getProjectById") => PROJECT,
+        (_, "getProjectById" | "findTokenUsageNames") => PROJECT,
         (_, "updateProject") => ANOTHER_PROJECT,
         (_, "getEnvironmentById" | "updateEnvironment") => ENVIRONMENT,
         (_, "getFeedbackDefinitionById" | "updateFeedbackDefinition") => DEFINITION,
