@@ -104,3 +104,41 @@ async fn what_a_killed_server_did_not_remove_is_gone_all_the_same_and_removed_by
         assert_eq!(rows(&database, table), 0, "{table}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_in_a_deleted_project_is_removed_and_nothing_else() {
+    let server = Server::start().await;
+    let api = &server.api;
+    let trace = fresh_id();
+    big_trace(api, &trace).await;
+    let body = json!({"start_time": "2024-01-15T09:30:00Z", "project_name": "p", "thread_id": "talk"});
+    let second = api.create_trace(&body).await;
+    let score = json!({"name": "q", "value": 1, "source": "ui"}).to_string();
+    api.raw("PUT", &format!("/v1/private/traces/{second}/feedback-scores"), score).await.expect(204);
+    let scores =
+        json!({"scores": [{"thread_id": "talk", "project_name": "p", "name": "q", "value": 1, "source": "sdk"}]});
+    api.put("/v1/private/traces/threads/feedback-scores", &scores).await.expect(204);
+    let kept = json!({"trace_id": trace, "project_name": "other", "start_time": "2024-01-15T09:30:00Z"});
+    let kept = api.create(&kept).await;
+
+    let project = api.post("/v1/private/projects/retrieve", &json!({"name": "p"})).await.expect(200).json();
+    let project = format!("/v1/private/projects/{}", project["id"].as_str().unwrap());
+    api.raw("DELETE", &project, String::new()).await.expect(204);
+    let database = rusqlite::Connection::open(&server.database).unwrap();
+    wait_for(|| (rows(&database, "project_purges") == 0).then_some(()));
+    for (table, left) in [
+        ("spans", 1),
+        ("span_payloads", 0),
+        ("traces", 0),
+        ("trace_payloads", 0),
+        ("threads", 0),
+        ("trace_sums", 1),
+        ("scores", 0),
+        ("comments", 0),
+        ("projects WHERE deleted_at IS NOT NULL AND name = '' AND description IS NULL", 1),
+    ] {
+        assert_eq!(rows(&database, table), left, "{table}");
+    }
+    api.span(&kept).await;
+    recounted(&server);
+}

@@ -88,7 +88,11 @@ fn tell(error: &ValidationError<'_>, document: &Value, told: &mut Vec<Fault>) {
                 let named = discriminator.and_then(|one| Some((one["propertyName"].as_str()?, &one["mapping"])));
                 match named {
                     Some((member, kinds)) => told.extend(by_kind(context, &below(member), kinds, document)),
-                    None => branch.iter().for_each(|error| tell(error, document, told)),
+                    None => {
+                        for error in branch {
+                            tell(error, document, told);
+                        }
+                    }
                 }
                 return;
             }
@@ -135,7 +139,9 @@ fn by_kind(branches: &[Vec<ValidationError<'_>>], at: &str, kinds: &Value, docum
     let mut of_no_kind = None;
     for branch in branches {
         let mut found = Vec::new();
-        branch.iter().for_each(|error| tell(error, document, &mut found));
+        for error in branch {
+            tell(error, document, &mut found);
+        }
         match found.iter().position(|fault| fault.pointer == at) {
             None => return found,
             Some(position) => of_no_kind = Some(found.swap_remove(position)),

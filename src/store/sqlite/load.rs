@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use rusqlite::{OptionalExtension as _, ToSql, Transaction, params};
 
-use super::effects::delete_said_of;
 use super::errors::from_rusqlite;
 use super::purge;
 use super::workspaces::Workspaces;
@@ -178,18 +177,12 @@ fn rows<F>(
         }
         drop(rows);
         if let Some(lost) = lost {
-            forget(transaction, of, workspace, key.1, lost).map_err(from_rusqlite)?;
+            // What was counted and summed up there is asked for by nobody.
+            purge::remove(transaction, workspace, of, key.1, lost).map_err(from_rusqlite)?;
         }
         know(key.clone(), stored);
     }
     Ok(())
-}
-
-/// Removes a row of a deleted project. What was counted and summed up there is asked for by nobody.
-fn forget(transaction: &Transaction<'_>, of: Entity, workspace: i64, id: Id, key: i64) -> rusqlite::Result<()> {
-    let table = if of == Entity::Span { "spans" } else { "traces" };
-    transaction.prepare_cached(&format!("DELETE FROM {table} WHERE key = ?1"))?.execute([key])?;
-    delete_said_of(transaction, workspace, of, id)
 }
 
 fn comments(

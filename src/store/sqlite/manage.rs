@@ -115,9 +115,12 @@ impl<'a> Change<'a> {
             }
             ProjectChange::Delete(ids) => {
                 // The name is free at once: no folded name begins with a space. What was in it is out of reach.
-                let sql = "UPDATE projects SET deleted_at = ?3, name_folded = ' deleted ' || hex(id) \
-                           WHERE workspace = ?1 AND id = ?2 AND deleted_at IS NULL";
+                let later = "INSERT INTO project_purges SELECT key FROM projects \
+                             WHERE workspace = ?1 AND id = ?2 AND deleted_at IS NULL";
+                let sql = "UPDATE projects SET deleted_at = ?3, name = '', name_folded = ' deleted ' || hex(id), \
+                           description = NULL WHERE workspace = ?1 AND id = ?2 AND deleted_at IS NULL";
                 for id in ids {
+                    self.count(later, params![self.workspace, id.0.as_bytes()])?;
                     self.count(sql, params![self.workspace, id.0.as_bytes(), self.now])?;
                 }
                 Ok(Ok(()))

@@ -1,4 +1,5 @@
-//! Spans of deleted traces, removed a few at a time, so that nobody waits while a big trace goes.
+//! Spans of deleted traces, and all that was in deleted projects, removed a few at a time: nobody waits while a big trace
+//! or project goes.
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
@@ -12,13 +13,18 @@ use crate::store::condition::NOT_PURGED;
 /// Spans that one transaction deletes itself; further ones are left to be removed after it. Chosen: about 20 ms.
 pub(super) const SPANS_AT_ONCE: i64 = 1_000;
 
-/// Spans that are removed before somebody else has a turn. Chosen: some milliseconds.
-const PIECE_SPANS: usize = 200;
+/// Rows that are removed before somebody else has a turn. Chosen: some milliseconds.
+const PIECE_ROWS: usize = 200;
 
 /// Whether there is anything to be removed.
 pub(super) fn is_pending(connection: &Connection) -> rusqlite::Result<bool> {
-    let mut pending = connection.prepare_cached("SELECT 1 FROM purges LIMIT 1")?;
-    Ok(pending.query_row([], |_| Ok(())).optional()?.is_some())
+    let sql = "SELECT EXISTS (SELECT 1 FROM purges) OR EXISTS (SELECT 1 FROM project_purges)";
+    connection.prepare_cached(sql)?.query_row([], |row| row.get(0))
+}
+
+/// Whether there are spans of deleted traces to be removed.
+fn has_traces(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM purges)")?.query_row([], |row| row.get(0))
 }
 
 /// Notes that the spans a project has of a trace are to be removed.
@@ -35,7 +41,7 @@ pub(super) fn make_way(
     workspaces: &mut Workspaces,
     spans: &[Key],
 ) -> rusqlite::Result<()> {
-    if spans.is_empty() || !is_pending(transaction)? {
+    if spans.is_empty() || !has_traces(transaction)? {
         return Ok(());
     }
     let sql = format!("SELECT s.key FROM spans s WHERE s.workspace = ?1 AND s.id = ?2 AND NOT (1{NOT_PURGED})");
@@ -46,7 +52,7 @@ pub(super) fn make_way(
             .query_row(params![workspace, id.0.as_bytes()], |row| row.get::<_, i64>(0))
             .optional()?;
         if let Some(key) = gone {
-            remove(transaction, workspace, *id, key)?;
+            remove(transaction, workspace, Entity::Span, *id, key)?;
         }
     }
     Ok(())
@@ -55,6 +61,16 @@ pub(super) fn make_way(
 /// Removes some of what is to be removed; says whether there is more.
 pub(super) fn piece(connection: &mut Connection) -> rusqlite::Result<bool> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if !piece_of_trace(&transaction)? {
+        piece_of_project(&transaction)?;
+    }
+    let more = is_pending(&transaction)?;
+    transaction.commit()?;
+    Ok(more)
+}
+
+/// Of a deleted trace, if there is one.
+fn piece_of_trace(transaction: &Transaction<'_>) -> rusqlite::Result<bool> {
     let purge = transaction
         .prepare_cached("SELECT key, project, trace_id, last_span FROM purges ORDER BY key LIMIT 1")?
         .query_row([], |row| {
@@ -62,26 +78,75 @@ pub(super) fn piece(connection: &mut Connection) -> rusqlite::Result<bool> {
         })
         .optional()?;
     let Some((key, project, trace_id, last_span)) = purge else { return Ok(false) };
-    let sql = "SELECT key, workspace, id FROM spans WHERE project = ?1 AND trace_id = ?2 AND key <= ?3 LIMIT ?4";
-    let spans: Vec<(i64, i64, Id)> = transaction
-        .prepare_cached(sql)?
-        .query_map(params![project, trace_id, last_span, i64::try_from(PIECE_SPANS).unwrap_or(i64::MAX)], |row| {
-            Ok((row.get(0)?, row.get(1)?, Id(uuid::Uuid::from_bytes(row.get(2)?))))
-        })?
-        .collect::<Result<_, _>>()?;
-    for (span, workspace, id) in &spans {
-        remove(&transaction, *workspace, *id, *span)?;
-    }
-    if spans.len() < PIECE_SPANS {
+    let sql = format!(
+        "SELECT key, workspace, id FROM spans WHERE project = ?1 AND trace_id = ?2 AND key <= ?3 LIMIT {PIECE_ROWS}"
+    );
+    let removed = remove_all(transaction, Entity::Span, &sql, params![project, trace_id, last_span])?;
+    if removed < PIECE_ROWS {
         transaction.prepare_cached("DELETE FROM purges WHERE key = ?1")?.execute([key])?;
     }
-    let more = is_pending(&transaction)?;
-    transaction.commit()?;
-    Ok(more)
+    Ok(true)
 }
 
-/// A span goes, with its payloads, scores and comments.
-fn remove(transaction: &Transaction<'_>, workspace: i64, id: Id, key: i64) -> rusqlite::Result<()> {
-    transaction.prepare_cached("DELETE FROM spans WHERE key = ?1")?.execute([key])?;
-    delete_said_of(transaction, workspace, Entity::Span, id)
+/// Of a deleted project, if there is one: spans first, then traces, then threads.
+fn piece_of_project(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let find = "SELECT project FROM project_purges LIMIT 1";
+    let project: Option<i64> = transaction.prepare_cached(find)?.query_row([], |row| row.get(0)).optional()?;
+    let Some(project) = project else { return Ok(()) };
+    for (entity, workspace, table) in [
+        (Entity::Span, "workspace", "spans"),
+        (Entity::Trace, "workspace", "traces"),
+        (Entity::Thread, "(SELECT workspace FROM projects WHERE key = project)", "threads"),
+    ] {
+        let sql = format!("SELECT key, {workspace}, id FROM {table} WHERE project = ?1 LIMIT {PIECE_ROWS}");
+        if entity == Entity::Span {
+            let sums = format!(
+                "DELETE FROM trace_sums WHERE project = ?1 AND (workspace, trace_id) IN \
+                 (SELECT workspace, trace_id FROM spans WHERE project = ?1 LIMIT {PIECE_ROWS})"
+            );
+            transaction.prepare_cached(&sums)?.execute([project])?;
+        }
+        if remove_all(transaction, entity, &sql, [project])? > 0 {
+            return Ok(());
+        }
+    }
+    for table in ["project_span_counts", "project_trace_counts", "project_purges"] {
+        transaction.prepare_cached(&format!("DELETE FROM {table} WHERE project = ?1"))?.execute([project])?;
+    }
+    Ok(())
+}
+
+/// Removes the rows of a query, with what was said of them; says how many there were.
+fn remove_all(
+    transaction: &Transaction<'_>,
+    entity: Entity,
+    sql: &str,
+    params: impl rusqlite::Params,
+) -> rusqlite::Result<usize> {
+    let rows: Vec<(i64, i64, Id)> = transaction
+        .prepare_cached(sql)?
+        .query_map(params, |row| Ok((row.get(0)?, row.get(1)?, Id(uuid::Uuid::from_bytes(row.get(2)?)))))?
+        .collect::<Result<_, _>>()?;
+    for (key, workspace, id) in &rows {
+        remove(transaction, *workspace, entity, *id, *key)?;
+    }
+    Ok(rows.len())
+}
+
+/// A row goes, with its payloads, scores and comments.
+pub(super) fn remove(
+    transaction: &Transaction<'_>,
+    workspace: i64,
+    entity: Entity,
+    id: Id,
+    key: i64,
+) -> rusqlite::Result<()> {
+    let table = match entity {
+        Entity::Span => "spans",
+        Entity::Trace => "traces",
+        Entity::Thread => "threads",
+    };
+    // The payloads go with the row.
+    transaction.prepare_cached(&format!("DELETE FROM {table} WHERE key = ?1"))?.execute([key])?;
+    delete_said_of(transaction, workspace, entity, id)
 }

@@ -17,7 +17,7 @@ use super::workspaces::Workspaces;
 use super::{BUSY, PAGE_BYTES, SqliteOptions};
 use crate::clock::Clock;
 use crate::cost::Prices;
-use crate::store::{Caller, Manage, ManageRefusal, NotCommitted, Refusal, StoreError, Submission};
+use crate::store::{Caller, Manage, ManageRefusal, NotCommitted, ProjectChange, Refusal, StoreError, Submission};
 
 type Answer = Result<Vec<Result<(), Refusal>>, NotCommitted>;
 
@@ -125,6 +125,7 @@ fn run(
                 purging |= deletes;
             }
             Some(Job::Manage(caller, change, reply)) => {
+                purging |= matches!(change, Manage::Project(ProjectChange::Delete(_)));
                 let _ = reply.send(manage(&mut connection, &caller, change, clock));
             }
             Some(Job::CheckWritable(reply)) => {
@@ -135,7 +136,7 @@ fn run(
         if purging {
             purging = purge::piece(&mut connection).unwrap_or_else(|error| {
                 // Told and left for later; nobody waits for it.
-                tracing::warn!(%error, "removing the spans of deleted traces failed");
+                tracing::warn!(%error, "removing what was deleted failed");
                 false
             });
         }

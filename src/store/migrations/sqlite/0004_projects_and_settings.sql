@@ -4,6 +4,11 @@ ALTER TABLE projects ADD COLUMN visibility INTEGER NOT NULL DEFAULT 1;
 -- When it was deleted; its name is free from then on, and `name_folded` something that no name is.
 ALTER TABLE projects ADD COLUMN deleted_at INTEGER;
 
+-- Deleted projects whose contents are still to be removed. Of a project that is empty, the bare row stays.
+CREATE TABLE project_purges (
+    project INTEGER PRIMARY KEY REFERENCES projects
+) STRICT;
+
 CREATE TABLE environments (
     key             INTEGER PRIMARY KEY,
     workspace       INTEGER NOT NULL REFERENCES workspaces,
