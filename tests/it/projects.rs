@@ -138,7 +138,7 @@ async fn a_project_tells_what_its_traces_amount_to() {
     });
     assert_eq!(found[0], wanted);
     assert_eq!(found[2].as_object().unwrap().keys().collect::<Vec<_>>(), ["project_id"], "nothing is in it");
-    assert_eq!(stats(&server, &[("name", "BUS")]).await, [wanted.clone()]);
+    assert_eq!(stats(&server, &[("name", "BUS")]).await, std::slice::from_ref(&wanted));
     assert_eq!(stats(&server, &[("page", "2"), ("size", "2")]).await.len(), 1);
     let filters = r#"[{"field":"duration","operator":">","value":"2500"}]"#;
     let some = stats(&server, &[("name", "busy"), ("filters", filters)]).await;
