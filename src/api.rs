@@ -39,7 +39,7 @@ use utoipa_axum::routes;
 
 use crate::app::AppState;
 
-pub use body::{BODY_UNIT_BYTES, BodyLimits};
+pub use body::BodyLimits;
 pub use document::Document;
 pub use middleware::{Prefix, rewrite};
 pub use strict::{Strict, Strictness};

@@ -67,13 +67,12 @@ impl App {
         let strict = Strict::new(config.strict)?.map(Arc::new);
         let closing = CancellationToken::new();
         let (ingest, committer) = Ingest::start(Arc::clone(&store), config.ingest, closing.clone());
-        let units = (config.body.bodies_bytes_max / api::BODY_UNIT_BYTES).clamp(1, u32::MAX as usize >> 3);
         let state = AppState {
             store,
             ingest,
             clock,
             limits: RequestLimits { body: config.body, json: config.json, text: config.text },
-            body_memory: Arc::new(Semaphore::new(units)),
+            body_memory: Arc::new(Semaphore::new(config.body.units())),
             strict,
         };
         Ok(Self {

@@ -32,16 +32,31 @@ pub struct BodyLimits {
     /// Largest request body, counted both as sent and unpacked.
     #[arg(long, env = "SPANDREL_BODY_BYTES_MAX", default_value_t = 256 << 20, value_name = "BYTES")]
     pub body_bytes_max: usize,
-    /// Memory for all request bodies that are being read at once; beyond it, requests are answered 429.
+    /// Memory for all request bodies that are being read at once; beyond it, requests are answered 429. A body that alone
+    /// is larger is read while there is no other.
     #[arg(long, env = "SPANDREL_BODIES_BYTES_MAX", default_value_t = 1 << 30, value_name = "BYTES")]
     pub bodies_bytes_max: usize,
+    /// How many times larger than it was sent a body may become when it is unpacked. Up to 32 MiB it may in any case.
+    #[arg(long, env = "SPANDREL_BODY_RATIO_MAX", default_value_t = 250, value_name = "TIMES")]
+    pub body_ratio_max: usize,
     /// Longest time in which a request body must have arrived.
     #[arg(long, env = "SPANDREL_BODY_SECONDS_MAX", default_value_t = 120, value_name = "SECONDS")]
     pub body_seconds_max: u64,
 }
 
+impl BodyLimits {
+    /// Memory for bodies, in units.
+    #[must_use]
+    pub fn units(&self) -> usize {
+        (self.bodies_bytes_max / UNIT_BYTES).clamp(1, u32::MAX as usize >> 3)
+    }
+}
+
 /// The unit in which memory for bodies is counted out.
-pub const BODY_UNIT_BYTES: usize = 1 << 10;
+const UNIT_BYTES: usize = 1 << 10;
+
+/// Unpacked bodies up to this size may be of any ratio: batches of spans that are much alike pack very well.
+const ANY_RATIO_BYTES: usize = 32 << 20;
 
 /// Bodies from this size on are unpacked and parsed beside the threads that serve everyone. Chosen: about a millisecond.
 const ASIDE_BYTES: usize = 256 << 10;
@@ -172,7 +187,7 @@ async fn collect(headers: &HeaderMap, body: &mut Body, state: &AppState) -> Resu
     let gzip = is_gzip(headers)?;
     let limits = state.limits.body;
     let mut bytes = Vec::new();
-    let mut memory = reserve(state, BODY_UNIT_BYTES)?;
+    let mut memory = reserve(state, UNIT_BYTES)?;
     let reading = async {
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|_| ApiError::bad_request("The request body could not be read"))?;
@@ -226,7 +241,7 @@ fn too_large(bytes_max: usize) -> ApiError {
 }
 
 fn units(bytes: usize) -> u32 {
-    u32::try_from(bytes.div_ceil(BODY_UNIT_BYTES)).unwrap_or(u32::MAX)
+    u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX)
 }
 
 fn reserve(state: &AppState, bytes: usize) -> Result<OwnedSemaphorePermit, ApiError> {
@@ -237,15 +252,11 @@ fn reserve(state: &AppState, bytes: usize) -> Result<OwnedSemaphorePermit, ApiEr
         .map_err(|_| ApiError::TryLater { message: "The memory for request bodies is taken up".to_owned(), seconds: 1 })
 }
 
-/// Makes sure that `memory` covers `bytes`.
+/// Makes sure that `memory` covers `bytes`, or is all that there is: then no other body is read.
 fn grow(memory: &mut OwnedSemaphorePermit, bytes: usize, state: &AppState) -> Result<(), ApiError> {
-    let wanted = units(bytes) as usize;
-    if bytes > state.limits.body.bodies_bytes_max {
-        // It would never fit, however often it is sent.
-        return Err(too_large(state.limits.body.bodies_bytes_max));
-    }
+    let wanted = bytes.div_ceil(UNIT_BYTES).min(state.limits.body.units());
     if wanted > memory.num_permits() {
-        memory.merge(reserve(state, (wanted - memory.num_permits()) * BODY_UNIT_BYTES)?);
+        memory.merge(reserve(state, (wanted - memory.num_permits()) * UNIT_BYTES)?);
     }
     Ok(())
 }
@@ -266,6 +277,10 @@ fn unpack(packed: &[u8], memory: &mut OwnedSemaphorePermit, state: &AppState) ->
             .map_err(|_| ApiError::bad_request("The request body is not valid gzip"))?;
         if bytes.len() > bytes_max {
             return Err(too_large(bytes_max));
+        }
+        let ratio_max = state.limits.body.body_ratio_max;
+        if bytes.len() > ANY_RATIO_BYTES && bytes.len() / ratio_max.max(1) > packed.len() {
+            return Err(ApiError::TooLarge(format!("The request body is more than {ratio_max} times larger unpacked")));
         }
         if step == 0 {
             return Ok(bytes);

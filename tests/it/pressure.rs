@@ -144,6 +144,52 @@ async fn memory_for_bodies_that_is_taken_up_is_told() {
 }
 
 #[tokio::test]
+async fn a_body_larger_than_the_memory_for_all_is_read_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = start(folder.path(), &["--bodies-bytes-max", "20000"]);
+    let small = json!({"start_time": "2024-01-15T09:30:00Z"});
+    let large = json!({"start_time": "2024-01-15T09:30:00Z", "input": "x".repeat(100_000)}).to_string();
+    process.api.raw("POST", SPANS, large.clone()).await.expect(201);
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    packer.write_all(large.as_bytes()).unwrap();
+    let request = process.api.request("POST", SPANS).header("content-type", "application/json");
+    let request = request.header("content-encoding", "gzip").body(packer.finish().unwrap());
+    process.api.send(request).await.expect(201);
+
+    // Beside another one it is not.
+    let length = large.len().to_string();
+    let mut slow = process.api.connect();
+    slow.head("POST", SPANS, &[("Content-Length", &length), ("Expect", "100-continue")]);
+    slow.wait_for_continue();
+    expect_try_later(&process.api.raw("POST", SPANS, large.clone()).await, "The memory for request bodies is taken up");
+    // And no other one is while it arrives.
+    slow.send(&large[..90_000]);
+    until(async || {
+        let answer = process.api.post(SPANS, &small).await;
+        (answer.status == 429).then_some(())
+    })
+    .await;
+    slow.send(&large[90_000..]);
+    slow.answer().expect(201);
+    process.api.create(&small).await;
+}
+
+#[tokio::test]
+async fn a_bomb_is_told_by_how_much_it_grows() {
+    let server = Server::start().await;
+    let packed = |text: &str| {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        packer.write_all(text.as_bytes()).unwrap();
+        let request = server.api.request("POST", SPANS).header("content-type", "application/json");
+        server.api.send(request.header("content-encoding", "gzip").body(packer.finish().unwrap()))
+    };
+    let large = |bytes: usize| format!(r#"{{"start_time":"2024-01-15T09:30:00Z","input":"{}"}}"#, "x".repeat(bytes));
+    packed(&large(30 << 20)).await.expect(201);
+    let answer = packed(&large(40 << 20)).await.expect(413);
+    assert!(answer.text().contains("more than 250 times larger"), "{}", answer.text());
+}
+
+#[tokio::test]
 async fn a_body_that_is_too_large_is_told_to_a_sender_that_is_still_sending() {
     let folder = tempfile::tempdir().unwrap();
     let process = start(folder.path(), &["--body-bytes-max", "100000"]);
