@@ -54,6 +54,12 @@ pub enum PricesError {
         /// What is wrong.
         error: serde_json::Error,
     },
+    /// None of its models has prices that are used here.
+    #[error("{path}: no model in it has a `litellm_provider` that costs are estimated for")]
+    Unused {
+        /// Which file.
+        path: String,
+    },
 }
 
 /// A model's prices in US dollars, as LiteLLM names them.
@@ -160,6 +166,9 @@ impl Prices {
             })?;
             let name = model.split_once('/').map_or(model.as_str(), |(_, name)| name).to_owned();
             prices.by_provider.entry(provider).or_default().insert(name, price);
+        }
+        if prices.is_empty() {
+            return Err(PricesError::Unused { path: path.to_owned() });
         }
         Ok(prices)
     }

@@ -326,4 +326,7 @@ fn prices_that_mean_nothing_are_told() {
     std::fs::write(&file, r#"{"m": {"litellm_provider": "openai", "input_cost_per_token": "x"}}"#).unwrap();
     let message = failure(&["--ephemeral", "--listen", "127.0.0.1:0", "--prices", file.to_str().unwrap()]);
     assert!(message.contains("prices.json: the prices of \"m\""), "{message}");
+    std::fs::write(&file, r#"{"m": {"litellm_provider": "nobody", "input_cost_per_token": 1}}"#).unwrap();
+    let message = failure(&["--ephemeral", "--listen", "127.0.0.1:0", "--prices", file.to_str().unwrap()]);
+    assert!(message.contains("prices.json: no model in it"), "{message}");
 }

@@ -142,3 +142,28 @@ async fn what_was_in_a_deleted_project_is_removed_and_nothing_else() {
     api.span(&kept).await;
     recounted(&server);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_removed_is_removed_after_the_next_write() {
+    let server = Server::start().await;
+    let api = &server.api;
+    let trace = fresh_id();
+    big_trace(api, &trace).await;
+    let database = rusqlite::Connection::open(&server.database).unwrap();
+    let last: i64 = database.query_row("SELECT max(key) FROM spans", [], |row| row.get(0)).unwrap();
+    let trigger = format!(
+        "CREATE TRIGGER stay BEFORE DELETE ON spans WHEN OLD.key = {last} BEGIN SELECT RAISE(ABORT, 'it stays'); END"
+    );
+    database.execute_batch(&trigger).unwrap();
+    delete(api, &trace).await;
+    // All but the last piece.
+    wait_for(|| (rows(&database, "spans") <= 200).then_some(()));
+    let other = json!({"start_time": "2024-01-15T09:30:00Z", "project_name": "other"});
+    api.create(&other).await;
+    assert_eq!(rows(&database, "purges"), 1);
+    database.execute_batch("DROP TRIGGER stay").unwrap();
+    api.create(&other).await;
+    wait_for(|| (rows(&database, "purges") == 0).then_some(()));
+    assert_eq!(rows(&database, "spans"), 2);
+    recounted(&server);
+}

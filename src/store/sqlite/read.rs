@@ -430,7 +430,7 @@ fn comments(
     ids: &[Id],
 ) -> Result<Vec<(Id, CommentPublic)>, StoreError> {
     let sql = format!(
-        "SELECT {COMMENT_COLUMNS} FROM comments WHERE workspace = ?1 AND entity = ?2 AND entity_id IN ({}) ORDER BY id",
+        "SELECT {COMMENT_COLUMNS} FROM comments WHERE workspace = ?1 AND entity = ?2 AND entity_id IN ({}) ORDER BY created_at, id",
         places(ids.len())
     );
     rows(connection, &sql, params_from_iter(by_ids(workspace, entity, ids)), read_comment)

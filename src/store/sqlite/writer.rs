@@ -115,14 +115,16 @@ fn run(
 ) {
     // What an earlier run left to be removed.
     let mut purging = purge::is_pending(&connection).unwrap_or(false);
+    // Whether removing failed, and is tried again once something else was written.
+    let mut left = false;
     while let Some(job) = next(queue, purging) {
         // Whoever asked may be gone; what was asked for is done all the same.
         match job {
             Some(Job::Commit(submissions, reply)) => {
                 let deletes = submissions.iter().any(|submission| submission.change.deletes_traces());
                 let outcome = commit(&mut connection, &submissions, clock, prices, environments_max);
+                purging |= deletes || left && outcome.is_ok();
                 let _ = reply.send(outcome.map_err(|error| NotCommitted { error, submissions }));
-                purging |= deletes;
             }
             Some(Job::Manage(caller, change, reply)) => {
                 purging |= matches!(change, Manage::Project(ProjectChange::Delete(_)));
@@ -134,7 +136,9 @@ fn run(
             None => {}
         }
         if purging {
-            purging = purge::piece(&mut connection).unwrap_or_else(|error| {
+            let outcome = purge::piece(&mut connection);
+            left = outcome.is_err();
+            purging = outcome.unwrap_or_else(|error| {
                 // Told and left for later; nobody waits for it.
                 tracing::warn!(%error, "removing what was deleted failed");
                 false
