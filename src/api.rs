@@ -13,6 +13,7 @@ mod home;
 mod middleware;
 mod paging;
 mod problems;
+mod project_metrics;
 mod project_stats;
 mod projects;
 mod query;
@@ -113,6 +114,8 @@ fn operations() -> (Router<AppState>, OpenApi) {
         .routes(routes!(projects::get_project_by_id, projects::delete_project_by_id, projects::update_project))
         .routes(routes!(projects::delete_projects_batch))
         .routes(routes!(projects::retrieve_project))
+        .routes(routes!(project_metrics::get_project_metrics))
+        .routes(routes!(project_metrics::get_project_kpi_cards))
         .routes(routes!(project_stats::get_project_stats))
         .routes(routes!(project_stats::find_feedback_score_names_by_project_ids))
         .routes(routes!(project_stats::find_token_usage_names))

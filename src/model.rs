@@ -20,6 +20,7 @@ mod json;
 mod limits;
 mod operator;
 mod project;
+mod project_metrics;
 mod project_stats;
 mod short_text;
 mod span;
@@ -65,6 +66,10 @@ pub use project::{
     ProjectDescription, ProjectDetailed, ProjectPagePublic, ProjectPublic, ProjectRetrieve, ProjectUpdate,
     ProjectWrite, Visibility,
 };
+pub use project_metrics::{
+    BreakdownConfig, BreakdownField, DataPointNumber, KpiCardRequest, KpiCardResponse, KpiEntity, KpiMetric, KpiType,
+    MetricType, ProjectMetricRequest, ProjectMetricResponse, ResultsNumber, TimeInterval,
+};
 pub use project_stats::{
     ErrorCountWithDeviation, ErrorCountWithDeviationDetailed, FeedbackScoreAverage, FeedbackScoreAverageDetailed,
     ProjectStatsSummary, ProjectStatsSummaryItem, TokenUsageNames,
@@ -72,7 +77,7 @@ pub use project_stats::{
 pub use short_text::{NotBlank, ShortText};
 pub use span::{SPANS_IN_BATCH_MAX, SpanBatchWrite, SpanList, SpanPublic, SpanUpdate, SpanWrite};
 pub use span_enums::{Source, SpanType};
-pub use span_filter::{SpanFilter, TraceFilter, TraceThreadFilter};
+pub use span_filter::{SpanFilter, TraceFilter, TraceThreadFilter, TraceThreadFilterPublic};
 pub use span_query::*;
 pub use tags::{Tags, UpdateTags};
 pub use text::{Environment, ProjectName, trimmed};

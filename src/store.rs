@@ -29,7 +29,10 @@ use crate::record::{
 };
 
 pub use manage::{DefinitionChange, EnvironmentChange, Manage, ManageRefusal, ProjectChange};
-pub use query::{DefinitionQuery, Kind, Order, PROJECTS_SORTABLE, ProjectQuery, ProjectSort, Query, SortField, Stats};
+pub use query::{
+    Amount, DefinitionQuery, Group, Intervals, Kind, Order, PROJECTS_SORTABLE, ProjectQuery, ProjectSort, Query,
+    Series, SeriesQuery, SortField, Stats,
+};
 pub use sqlite::{SqliteOptions, SqliteStore};
 
 /// The workspace every installation begins with, and the id of its default project.
@@ -400,6 +403,12 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// When the store cannot be read, or [`StoreError::TooLong`].
     async fn stats(&self, query: Query) -> Result<Stats, StoreError>;
+
+    /// Sums over what is meant, by interval and group.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or [`StoreError::TooLong`].
+    async fn series(&self, asked: SeriesQuery) -> Result<Series, StoreError>;
 
     /// Whether a project has any, from this source if one is named; only traces of conversations if `threads`.
     ///

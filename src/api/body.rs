@@ -19,10 +19,11 @@ use crate::error::ApiError;
 use crate::model::{
     AuthDetailsHolder, BatchDelete, Comment, DeleteFeedbackScore, DeleteThreadFeedbackScores, DeleteTraceThreads,
     EnvironmentUpdate, EnvironmentWrite, FeedbackCreate, FeedbackScore, FeedbackScoreBatch, FeedbackScoreBatchThread,
-    FeedbackUpdate, Limited, Object, ProjectRetrieve, ProjectUpdate, ProjectWrite, SpanBatchUpdate, SpanBatchWrite,
-    SpanSearchStreamRequest, SpanUpdate, SpanWrite, TraceBatchUpdate, TraceBatchWrite, TraceSearchStreamRequest,
-    TraceThreadBatchIdentifier, TraceThreadBatchUpdate, TraceThreadIdentifier, TraceThreadSearchStreamRequest,
-    TraceThreadUpdate, TraceUpdate, TraceWrite, Violation, WorkspaceConfiguration, flatten,
+    FeedbackUpdate, KpiCardRequest, Limited, Object, ProjectMetricRequest, ProjectRetrieve, ProjectUpdate,
+    ProjectWrite, SpanBatchUpdate, SpanBatchWrite, SpanSearchStreamRequest, SpanUpdate, SpanWrite, TraceBatchUpdate,
+    TraceBatchWrite, TraceSearchStreamRequest, TraceThreadBatchIdentifier, TraceThreadBatchUpdate,
+    TraceThreadIdentifier, TraceThreadSearchStreamRequest, TraceThreadUpdate, TraceUpdate, TraceWrite, Violation,
+    WorkspaceConfiguration, flatten,
 };
 use crate::scan::{MetadataNotes, Records, scan};
 
@@ -86,6 +87,8 @@ bodies! {
     SpanBatchWrite => Some(Records::Each("spans")),
     SpanUpdate => Some(Records::Whole),
     SpanBatchUpdate => Some(Records::Within("update")),
+    KpiCardRequest => None,
+    ProjectMetricRequest => None,
     SpanSearchStreamRequest => None,
     TraceWrite => Some(Records::Whole),
     TraceBatchWrite => Some(Records::Each("traces")),

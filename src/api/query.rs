@@ -138,10 +138,14 @@ pub(super) fn id_range(from: Option<Timestamp>, to: Option<Timestamp>) -> Result
 
 /// The answer to a filter that means nothing: which, what about it, and what would be right.
 pub(super) fn invalid_filter(error: FilterError) -> ApiError {
+    invalid_filter_of("filters", error)
+}
+
+fn invalid_filter_of(list: &str, error: FilterError) -> ApiError {
     let place = match (error.index, error.member) {
-        (None, _) => "/filters".to_owned(),
-        (Some(index), "") => format!("/filters/{index}"),
-        (Some(index), member) => format!("/filters/{index}/{member}"),
+        (None, _) => format!("/{list}"),
+        (Some(index), "") => format!("/{list}/{index}"),
+        (Some(index), member) => format!("/{list}/{index}/{member}"),
     };
     let violation = Violation::new(&place, "", &format!("expected {}", error.allowed));
     ApiError::BadRequest {
@@ -151,9 +155,13 @@ pub(super) fn invalid_filter(error: FilterError) -> ApiError {
     }
 }
 
-/// Filters of a body.
-pub(super) fn body_filters(of: Kind, sent: Option<Vec<crate::model::SpanFilter>>) -> Result<Vec<Filter>, ApiError> {
-    filter::validate(of.fields(), sent.unwrap_or_default()).map_err(invalid_filter)
+/// Filters of a body, in its member `list`.
+pub(super) fn body_filters(
+    of: Kind,
+    list: &str,
+    sent: Option<Vec<crate::model::SpanFilter>>,
+) -> Result<Vec<Filter>, ApiError> {
+    filter::validate(of.fields(), sent.unwrap_or_default()).map_err(|error| invalid_filter_of(list, error))
 }
 
 /// The order that a parameter asks for. A field that cannot be sorted by is passed over.

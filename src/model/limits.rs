@@ -5,10 +5,11 @@ use clap::Args;
 use super::{
     AuthDetailsHolder, BatchDelete, Comment, DeleteFeedbackScore, DeleteThreadFeedbackScores, DeleteTraceThreads,
     EnvironmentUpdate, EnvironmentWrite, FeedbackCreate, FeedbackScore, FeedbackScoreBatch, FeedbackScoreBatchThread,
-    FeedbackUpdate, ProjectName, ProjectRetrieve, ProjectUpdate, ProjectWrite, SpanBatchUpdate, SpanBatchWrite,
-    SpanSearchStreamRequest, SpanUpdate, SpanWrite, Tags, TraceBatchUpdate, TraceBatchWrite, TraceSearchStreamRequest,
-    TraceThreadBatchIdentifier, TraceThreadBatchUpdate, TraceThreadIdentifier, TraceThreadSearchStreamRequest,
-    TraceThreadUpdate, TraceUpdate, TraceWrite, Violation, WorkspaceConfiguration,
+    FeedbackUpdate, KpiCardRequest, ProjectMetricRequest, ProjectName, ProjectRetrieve, ProjectUpdate, ProjectWrite,
+    SpanBatchUpdate, SpanBatchWrite, SpanSearchStreamRequest, SpanUpdate, SpanWrite, Tags, TraceBatchUpdate,
+    TraceBatchWrite, TraceSearchStreamRequest, TraceThreadBatchIdentifier, TraceThreadBatchUpdate,
+    TraceThreadIdentifier, TraceThreadSearchStreamRequest, TraceThreadUpdate, TraceUpdate, TraceWrite, Violation,
+    WorkspaceConfiguration,
 };
 
 /// How long texts may be. Generous: they keep a runaway client from filling the store, nothing more.
@@ -160,6 +161,8 @@ nothing_to_limit!(
     DeleteTraceThreads,
     EnvironmentUpdate,
     EnvironmentWrite,
+    KpiCardRequest,
+    ProjectMetricRequest,
     ProjectRetrieve,
     SpanSearchStreamRequest,
     TraceSearchStreamRequest,

@@ -52,6 +52,11 @@ also_named!(
     "TraceFilter_Public"
 );
 also_named!(
+    /// Name in the document of a condition on threads, where a metric is asked for.
+    TraceThreadFilterPublic,
+    "TraceThreadFilter_Public"
+);
+also_named!(
     /// Name in the document of a condition on threads.
     TraceThreadFilter,
     "TraceThreadFilter"

@@ -83,14 +83,18 @@ fn threads(query: &Query, sql: &mut Sql) {
 }
 
 /// ` FROM …`, and the condition that picks what a query means: `s` is the row, `p` its payloads and `u` what the spans
-/// of a trace amount to, where they are asked about; `sums` says that the latter is.
-pub(super) fn filtered(query: &Query, order: Option<&Order>, sums: bool, sql: &mut Sql) {
+/// of a trace amount to, where they are asked about, be it by what is `selected`.
+pub(super) fn filtered(query: &Query, order: Option<&Order>, selected: &str, sql: &mut Sql) {
     let table = query.of.table();
     let searches = query.search.is_some() && query.of != Kind::Threads;
-    if sorts_by(table, order, "p.") || searches || query.filters.iter().any(Filter::needs_payloads) {
+    if selected.contains("p.")
+        || sorts_by(table, order, "p.")
+        || searches
+        || query.filters.iter().any(Filter::needs_payloads)
+    {
         sql.push(&format!(" LEFT JOIN {} p ON p.{} = s.key", table.payloads, table.owner));
     }
-    if sums || sorts_by(table, order, "u.") || query.filters.iter().any(Filter::needs_sums) {
+    if selected.contains("u.") || sorts_by(table, order, "u.") || query.filters.iter().any(Filter::needs_sums) {
         sql.push(SUMS_JOIN);
     }
     let project = sql.bind(Value::Integer(query.project));

@@ -203,6 +203,10 @@ pub struct Stats {
     pub count: u64,
     /// Durations in milliseconds at 50, 90 and 99 %.
     pub duration_ms: [f64; 3],
+    /// How many have a duration.
+    pub durations: u64,
+    /// What they took together, in milliseconds.
+    pub duration_sum: f64,
     /// How many have an input.
     pub inputs: u64,
     /// How many have an output.
@@ -229,6 +233,72 @@ pub struct Stats {
     pub threads: u64,
     /// Sum and number of each mean score of the traces' spans, by name.
     pub span_scores: std::collections::BTreeMap<String, (f64, u64)>,
+}
+
+/// What is meant, by the time in its ids and perhaps by something else it has.
+#[derive(Debug, Clone)]
+pub struct SeriesQuery {
+    /// What is meant. Of spans and traces, `id_min` and `id_max` should keep to the intervals.
+    pub query: Query,
+    /// When the intervals begin; each ends where the next begins. Nanoseconds since 1970, ascending.
+    pub starts: Vec<i64>,
+    /// When the last one ends.
+    pub end: i64,
+    /// What tells apart what is of one interval.
+    pub group: Option<Group>,
+    /// What is asked for. Of scores, their sums are the answer; else they are left out.
+    pub amount: Amount,
+}
+
+/// What there can be more or less of.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Amount {
+    /// What is meant itself.
+    Number,
+    /// How long it took.
+    Duration,
+    /// What it cost.
+    Cost,
+    /// A token count, by name.
+    Usage(String),
+    /// A score, by name; the empty name stands for all.
+    Score(String),
+}
+
+/// What spans, traces and threads can be told apart by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Group {
+    /// Each of their tags.
+    Tags,
+    /// A value in their metadata, by its key.
+    Metadata(String),
+    /// Their names.
+    Name,
+    /// Whether they ended with an error.
+    HasError,
+    /// With what kind of error they ended.
+    ErrorType,
+    /// The model that spans called.
+    Model,
+    /// Who served the model.
+    Provider,
+    /// The types of spans.
+    Type,
+}
+
+/// How many groups are told apart.
+pub(super) const GROUPS_MAX: usize = 10;
+
+/// Sums by interval, counted from 0.
+pub type Intervals = std::collections::BTreeMap<usize, Stats>;
+
+/// Sums by group and interval. Without a group, what is meant is of one that has no name.
+#[derive(Debug, Default)]
+pub struct Series {
+    /// The groups, by name.
+    pub groups: std::collections::BTreeMap<String, Intervals>,
+    /// All beyond the [`GROUPS_MAX`] that have most of what is asked for.
+    pub others: Option<Intervals>,
 }
 
 /// Fields that projects can be sorted by, as clients name them.

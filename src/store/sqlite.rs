@@ -17,6 +17,7 @@ mod purge;
 mod read;
 mod readers;
 mod save;
+mod series;
 mod stats;
 mod workspaces;
 mod writer;
@@ -29,8 +30,8 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 
 use super::{
-    Caller, DefinitionQuery, Kind, Manage, ManageRefusal, NotCommitted, Order, ProjectQuery, Query, Refusal, Stats,
-    Store, StoreError, Submission, Upgrade,
+    Amount, Caller, DefinitionQuery, Kind, Manage, ManageRefusal, NotCommitted, Order, ProjectQuery, Query, Refusal,
+    Series, SeriesQuery, Stats, Store, StoreError, Submission, Upgrade,
 };
 use crate::clock::Clock;
 use crate::cost::Prices;
@@ -137,6 +138,23 @@ fn beside(database: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
+/// In how many parts what is summed up is read side by side.
+fn parts() -> i64 {
+    std::thread::available_parallelism().map_or(1, |cores| i64::try_from(cores.get()).unwrap_or(1))
+}
+
+/// Reads ranges of keys side by side; everything at once if there are none. Each part is of its own moment; every row is
+/// in one part, and counted once.
+async fn in_parts<T, F: Future<Output = Result<T, StoreError>>>(
+    ranges: Vec<(i64, i64)>,
+    read: impl Fn(Option<(i64, i64)>) -> F,
+) -> Result<Vec<T>, StoreError> {
+    if ranges.is_empty() {
+        return Ok(vec![read(None).await?]);
+    }
+    futures_util::future::try_join_all(ranges.into_iter().map(|range| read(Some(range)))).await
+}
+
 #[async_trait]
 impl Store for SqliteStore {
     async fn commit(&self, submissions: Vec<Submission>) -> Result<Vec<Result<(), Refusal>>, NotCommitted> {
@@ -216,7 +234,7 @@ impl Store for SqliteStore {
 
     async fn stats(&self, query: Query) -> Result<Stats, StoreError> {
         let query = Arc::new(query);
-        let parts = std::thread::available_parallelism().map_or(1, |cores| i64::try_from(cores.get()).unwrap_or(1));
+        let parts = parts();
         let asked = Arc::clone(&query);
         let plan = move |connection: &Connection| {
             let ranges = read::stats_ranges(connection, &asked, parts)?;
@@ -229,16 +247,36 @@ impl Store for SqliteStore {
             Ok((ranges, all))
         };
         let (ranges, mut all) = self.readers.read(plan).await?;
-        let parts: Vec<_> = if ranges.is_empty() { vec![None] } else { ranges.into_iter().map(Some).collect() };
-        // Each part is of its own moment; every row is in one part, and counted once.
-        let sums = futures_util::future::try_join_all(parts.into_iter().map(|range| {
+        for part in in_parts(ranges, |range| {
             let query = Arc::clone(&query);
             self.readers.read(move |connection| read::stats_sums(connection, &query, range))
-        }));
-        for part in sums.await? {
+        })
+        .await?
+        {
             all.absorb(part);
         }
         Ok(all.finish())
+    }
+
+    async fn series(&self, asked: SeriesQuery) -> Result<Series, StoreError> {
+        let asked = Arc::new(asked);
+        let query = Arc::clone(&asked);
+        if matches!(asked.amount, Amount::Score(_)) {
+            let groups = self.readers.read(move |connection| series::scores(connection, &query)).await?;
+            return Ok(groups.finish(&asked.amount));
+        }
+        let parts = parts();
+        let ranges = self.readers.read(move |connection| read::stats_ranges(connection, &query.query, parts)).await?;
+        let mut all = series::Groups::default();
+        for part in in_parts(ranges, |range| {
+            let asked = Arc::clone(&asked);
+            self.readers.read(move |connection| series::rows(connection, &asked, range))
+        })
+        .await?
+        {
+            all.absorb(part);
+        }
+        Ok(all.finish(&asked.amount))
     }
 
     async fn exists(&self, of: Kind, project: i64, source: Option<Source>, threads: bool) -> Result<bool, StoreError> {

@@ -36,7 +36,7 @@ use Sent::{Bare, Held, Json, Lost, Plain};
 /// `{span}`, with its `{trace}`, `{project}` and `{comment}`, exists and is each row's own, and so is the trace `{whole}`
 /// in the same project, with its `{remark}`, in the thread `{talk}`, which has the own id `{thread}` and the comment
 /// `{word}`; so are the project `{other}`, `{environment}` and `{definition}`; `{no}` is nowhere.
-static ROWS: [(&str, &str, u16, &str, Sent); 237] = [
+static ROWS: [(&str, &str, u16, &str, Sent); 244] = [
     ("createSpan", "201", 201, "/v1/private/spans", Json(r#"{"start_time":"2024-01-15T09:30:00Z"}"#)),
     (
         "createSpan",
@@ -339,6 +339,37 @@ static ROWS: [(&str, &str, u16, &str, Sent); 237] = [
     ("retrieveProject", "default", 415, "/v1/private/projects/retrieve", Plain),
     ("getProjectStats", "200", 200, "/v1/private/projects/stats", Bare),
     ("getProjectStats", "default", 400, "/v1/private/projects/stats?filters=1", Bare),
+    (
+        "getProjectMetrics",
+        "200",
+        200,
+        "/v1/private/projects/{project}/metrics",
+        Json(
+            r#"{"metric_type":"TRACE_COUNT","interval":"DAILY","interval_start":"2026-01-01T00:00:00Z","interval_end":"2026-01-02T00:00:00Z"}"#,
+        ),
+    ),
+    ("getProjectMetrics", "400", 400, "/v1/private/projects/{project}/metrics", Json("{}")),
+    (
+        "getProjectMetrics",
+        "404",
+        404,
+        "/v1/private/projects/{no}/metrics",
+        Json(
+            r#"{"metric_type":"TRACE_COUNT","interval":"DAILY","interval_start":"2026-01-01T00:00:00Z","interval_end":"2026-01-02T00:00:00Z"}"#,
+        ),
+    ),
+    ("getProjectMetrics", "default", 415, "/v1/private/projects/{project}/metrics", Plain),
+    (
+        "getProjectKpiCards",
+        "200",
+        200,
+        "/v1/private/projects/{project}/kpi-cards",
+        Json(
+            r#"{"entity_type":"spans","interval_start":"2026-01-01T00:00:00Z","interval_end":"2026-01-02T00:00:00Z"}"#,
+        ),
+    ),
+    ("getProjectKpiCards", "400", 400, "/v1/private/projects/{project}/kpi-cards", Json(r#"{"entity_type":1}"#)),
+    ("getProjectKpiCards", "default", 422, "/v1/private/projects/{project}/kpi-cards", Json("{}")),
     ("findFeedbackScoreNamesByProjectIds", "200", 200, "/v1/private/projects/feedback-scores/names", Bare),
     (
         "findFeedbackScoreNamesByProjectIds",
@@ -685,7 +716,9 @@ fn with_bodies() -> impl Iterator<Item = (&'static str, &'static str, Sent)> {
 /// The same without those that only read.
 fn writes() -> impl Iterator<Item = (&'static str, &'static str, Sent)> {
     with_bodies().filter(|(operation, ..)| {
-        !operation.starts_with("search") && !["retrieveProject", "getTraceThread", "checkAccess"].contains(operation)
+        !operation.starts_with("search")
+            && !["retrieveProject", "getTraceThread", "checkAccess", "getProjectMetrics", "getProjectKpiCards"]
+                .contains(operation)
     })
 }
 

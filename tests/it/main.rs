@@ -17,6 +17,7 @@ mod filters;
 mod lifecycle;
 mod limits;
 mod lists;
+mod metrics;
 mod model;
 mod pressure;
 mod projects;

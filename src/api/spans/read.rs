@@ -206,7 +206,7 @@ pub(in crate::api) async fn search_spans(
     let search = body.value;
     let project = searched_project(search.project_id, search.project_name)?;
     let (id_min, id_max) = id_range(search.from_time, search.to_time)?;
-    let filters = body_filters(Kind::Spans, search.filters)?;
+    let filters = body_filters(Kind::Spans, "filters", search.filters)?;
     let query = Query {
         trace_id: search.trace_id,
         span_type: search.r#type,

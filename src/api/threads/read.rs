@@ -36,7 +36,7 @@ async fn active_since(state: &AppState, caller: &Caller) -> Result<i64, ApiError
 }
 
 /// The threads of a project as they are now.
-async fn threads(state: &AppState, caller: &Caller, project: i64) -> Result<Query, ApiError> {
+pub(in crate::api) async fn threads(state: &AppState, caller: &Caller, project: i64) -> Result<Query, ApiError> {
     Ok(Query { active_since: active_since(state, caller).await?, ..Query::all(Kind::Threads, project) })
 }
 
@@ -191,7 +191,7 @@ pub(in crate::api) async fn search_trace_threads(
     let search = body.value;
     let project = searched_project(search.project_id, search.project_name)?;
     let (id_min, id_max) = id_range(search.from_time, search.to_time)?;
-    let filters = body_filters(Kind::Threads, search.filters)?;
+    let filters = body_filters(Kind::Threads, "filters", search.filters)?;
     let project = project_key(&state, &caller, &project).await?;
     let mut query = Query { filters, id_min, id_max, ..threads(&state, &caller, project).await? };
     if let Some(cursor) = search.last_retrieved_thread_model_id {

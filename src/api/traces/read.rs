@@ -184,7 +184,7 @@ pub(in crate::api) async fn search_traces(
     let search = body.value;
     let project = searched_project(search.project_id, search.project_name)?;
     let (id_min, id_max) = id_range(search.from_time, search.to_time)?;
-    let filters = body_filters(Kind::Traces, search.filters)?;
+    let filters = body_filters(Kind::Traces, "filters", search.filters)?;
     let query = Query {
         filters,
         id_min,

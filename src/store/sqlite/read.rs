@@ -134,7 +134,7 @@ pub(super) fn find(
 ) -> Result<Vec<i64>, StoreError> {
     let mut sql = begin(query);
     sql.push(&format!("SELECT s.key FROM {} s", query.of.table().rows));
-    filtered(query, Some(order), false, &mut sql);
+    filtered(query, Some(order), "", &mut sql);
     order_by(query.of, order, &mut sql);
     let whole = |number: u64| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
     let (limit, offset) = (sql.bind(whole(limit)), sql.bind(whole(offset)));
@@ -177,7 +177,7 @@ pub(super) fn count(connection: &Connection, query: &Query) -> Result<u64, Store
         }
         _ => {
             sql.push(&format!("SELECT count(*) FROM {} s", query.of.table().rows));
-            filtered(query, None, false, &mut sql);
+            filtered(query, None, "", &mut sql);
         }
     }
     let count = rows_of(connection, &sql, |row| integer(row, 0))?;
@@ -489,12 +489,13 @@ pub(super) fn score_names(
 
 /// The ranges of keys over which statistics are summed up side by side; none where an index leads to the rows.
 ///
-/// A project that is a good part of the table is read in the table's own order, which is the fastest there is.
+/// What is a good part of the table is read in the table's own order, which is the fastest there is.
 pub(super) fn stats_ranges(connection: &Connection, query: &Query, parts: i64) -> Result<Vec<(i64, i64)>, StoreError> {
-    if query.of == Kind::Threads || query.trace_id.is_some() || query.id_min.is_some() || query.id_max.is_some() {
+    if query.of == Kind::Threads || query.trace_id.is_some() {
         return Ok(Vec::new());
     }
-    let count = count(connection, &Query::all(query.of, query.project))?;
+    let (id_min, id_max) = (query.id_min, query.id_max);
+    let count = count(connection, &Query { id_min, id_max, ..Query::all(query.of, query.project) })?;
     let last = format!("SELECT max(key) FROM {}", query.of.table().rows);
     let last: Option<i64> = first(connection, &last, [], |row| row.get(0))?.flatten();
     let last = last.unwrap_or_default();
@@ -508,44 +509,59 @@ pub(super) fn stats_ranges(connection: &Connection, query: &Query, parts: i64) -
 /// Rows that are summed up faster than they are divided.
 const STATS_ROWS_IN_TURN: i64 = 20_000;
 
+/// What [`stats::Sums::add`] reads of a row.
+pub(super) fn summed(of: Kind) -> String {
+    match of {
+        Kind::Spans => {
+            "s.start_time, s.end_time, s.payloads, s.tags, s.cost_value, s.usage, s.error_info IS NOT NULL".to_owned()
+        }
+        Kind::Traces => {
+            "s.start_time, s.end_time, s.payloads, s.tags, u.cost_value, u.usage, s.error_info IS NOT NULL, \
+             u.spans, u.llm_spans"
+                .to_owned()
+        }
+        Kind::Threads => {
+            [thread_sql::START, thread_sql::END, "0", "NULL", thread_sql::COST, thread_sql::USAGE, "0"].join(", ")
+        }
+    }
+}
+
+/// The rows that are meant, with `selected` of each, within a range of keys if there is one. `sql` has what was bound
+/// for `selected`.
+pub(super) fn each(
+    connection: &Connection,
+    query: &Query,
+    range: Option<(i64, i64)>,
+    selected: &str,
+    sql: Sql,
+    mut see: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<()>,
+) -> Result<(), StoreError> {
+    let mut sql = sql;
+    sql.push(&format!("SELECT {selected} FROM {} s", query.of.table().rows));
+    if range.is_some() {
+        sql.push(" NOT INDEXED");
+    }
+    filtered(query, None, selected, &mut sql);
+    if let Some((low, high)) = range {
+        let (low, high) = (sql.bind(Value::Integer(low)), sql.bind(Value::Integer(high)));
+        sql.push(&format!(" AND s.key BETWEEN {low} AND {high}"));
+    }
+    let mut statement = connection.prepare_cached(&sql.text).map_err(from_rusqlite)?;
+    let mut cursor = statement.query(params_from_iter(&sql.values)).map_err(from_rusqlite)?;
+    while let Some(row) = cursor.next().map_err(from_rusqlite)? {
+        see(row).map_err(from_rusqlite)?;
+    }
+    Ok(())
+}
+
 /// Sums over the rows that are meant, within a range of keys if there is one.
 pub(super) fn stats_sums(
     connection: &Connection,
     query: &Query,
     range: Option<(i64, i64)>,
 ) -> Result<stats::Sums, StoreError> {
-    let mut sql = begin(query);
-    let summed = match query.of {
-        Kind::Spans => {
-            "s.start_time, s.end_time, s.payloads, s.tags, s.cost_value, s.usage, s.error_info IS NOT NULL".to_owned()
-        }
-        Kind::Traces => {
-            "s.start_time, s.end_time, s.payloads, s.tags, u.cost_value, u.usage, s.error_info IS NOT NULL, \
-                         u.spans, u.llm_spans"
-                .to_owned()
-        }
-        Kind::Threads => {
-            let thread_sql =
-                [thread_sql::START, thread_sql::END, "0", "NULL", thread_sql::COST, thread_sql::USAGE, "0"];
-            thread_sql.join(", ")
-        }
-    };
-    let rows = query.of.table().rows;
-    sql.push(&format!("SELECT {summed} FROM {rows} s"));
-    if range.is_some() {
-        sql.push(" NOT INDEXED");
-    }
-    filtered(query, None, query.of == Kind::Traces, &mut sql);
-    if let Some((low, high)) = range {
-        let (low, high) = (sql.bind(Value::Integer(low)), sql.bind(Value::Integer(high)));
-        sql.push(&format!(" AND s.key BETWEEN {low} AND {high}"));
-    }
     let mut sums = stats::Sums::default();
-    let mut statement = connection.prepare_cached(&sql.text).map_err(from_rusqlite)?;
-    let mut cursor = statement.query(params_from_iter(&sql.values)).map_err(from_rusqlite)?;
-    while let Some(row) = cursor.next().map_err(from_rusqlite)? {
-        sums.add(row, query.of).map_err(from_rusqlite)?;
-    }
+    each(connection, query, range, &summed(query.of), begin(query), |row| sums.add(row, query.of))?;
     Ok(sums)
 }
 
@@ -559,7 +575,7 @@ pub(super) fn stats_scores(connection: &Connection, query: &Query) -> Result<Vec
          max(f.last_updated_at) FROM scores f CROSS JOIN {} s ON {}",
         table.rows, table.scores
     ));
-    filtered(query, None, false, &mut sql);
+    filtered(query, None, "", &mut sql);
     let project = sql.bind(Value::Integer(query.project));
     sql.push(&format!(
         " AND f.workspace = (SELECT workspace FROM projects WHERE key = {project}) \
@@ -577,7 +593,7 @@ pub(super) fn stats_span_scores(connection: &Connection, query: &Query) -> Resul
          CROSS JOIN spans x ON f.entity = 1 AND x.workspace = f.workspace AND x.id = f.entity_id \
          CROSS JOIN traces s ON s.workspace = x.workspace AND s.id = x.trace_id AND s.project = x.project",
     );
-    filtered(query, None, false, &mut sql);
+    filtered(query, None, "", &mut sql);
     let project = sql.bind(Value::Integer(query.project));
     sql.push(&format!(
         " AND f.workspace = (SELECT workspace FROM projects WHERE key = {project}) \
@@ -590,7 +606,7 @@ pub(super) fn stats_span_scores(connection: &Connection, query: &Query) -> Resul
 pub(super) fn stats_threads(connection: &Connection, query: &Query) -> Result<u64, StoreError> {
     let mut sql = Sql::default();
     sql.push("SELECT count(DISTINCT s.thread_id) FROM traces s");
-    filtered(query, None, false, &mut sql);
+    filtered(query, None, "", &mut sql);
     let count = rows_of(connection, &sql, |row| integer(row, 0))?;
     Ok(count.first().map_or(0, |count| u64::try_from(*count).unwrap_or_default()))
 }

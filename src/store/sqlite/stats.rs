@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::types::ValueRef;
 
 use crate::store::quantiles::Quantiles;
-use crate::store::{Kind, Stats};
+use crate::store::{Amount, Kind, Stats};
 
 /// Sums so far.
 #[derive(Debug, Default)]
@@ -24,7 +24,10 @@ impl Sums {
         let (start, end): (i64, Option<i64>) = (row.get(0)?, row.get(1)?);
         if let Some(end) = end.filter(|_| start != 0) {
             #[expect(clippy::cast_precision_loss, reason = "exact up to 285 years")]
-            self.durations.add((end.div_euclid(1_000) - start.div_euclid(1_000)) as f64 / 1_000.0);
+            let duration = (end.div_euclid(1_000) - start.div_euclid(1_000)) as f64 / 1_000.0;
+            self.durations.add(duration);
+            stats.durations += 1;
+            stats.duration_sum += duration;
         }
         let payloads: i64 = row.get(2)?;
         stats.inputs += u64::from(payloads & 1 != 0);
@@ -107,12 +110,21 @@ impl Sums {
         stats.outputs += more.outputs;
         stats.metadata += more.metadata;
         stats.tags += more.tags;
+        stats.durations += more.durations;
+        stats.duration_sum += more.duration_sum;
         stats.costs += more.costs;
         stats.cost_sum += more.cost_sum;
         stats.errors += more.errors;
         stats.spans += more.spans;
         stats.llm_spans += more.llm_spans;
         self.durations.absorb(other.durations);
+        for (scores, more) in [(&mut stats.scores, more.scores), (&mut stats.span_scores, more.span_scores)] {
+            for (name, (sum, number)) in more {
+                let known = scores.entry(name).or_default();
+                known.0 += sum;
+                known.1 += number;
+            }
+        }
         for (name, sum, number) in other.usage {
             match self.usage.iter_mut().find(|(known, _, _)| *known == name) {
                 Some(known) => {
@@ -121,6 +133,20 @@ impl Sums {
                 }
                 None => self.usage.push((name, sum, number)),
             }
+        }
+    }
+
+    /// How much there is of something so far.
+    pub(super) fn amount(&self, of: &Amount) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
+        match of {
+            Amount::Number => self.stats.count as f64,
+            Amount::Duration => self.stats.duration_sum,
+            Amount::Cost => self.stats.cost_sum,
+            Amount::Usage(name) => {
+                self.usage.iter().find(|(known, ..)| **known == *name.as_bytes()).map_or(0.0, |(_, sum, _)| *sum)
+            }
+            Amount::Score(name) => self.stats.scores.get(name).map_or(0.0, |(sum, _)| *sum),
         }
     }
 

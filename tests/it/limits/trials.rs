@@ -262,7 +262,7 @@ fn in_path(operation: &str, name: &str, value: &str) -> String {
         ("commentId", operation) if operation.contains("Thread") => WORD,
         ("commentId", operation) if operation.contains("Trace") => REMARK,
         ("commentId", _) => COMMENT,
-        (_, "getProjectById" | "findTokenUsageNames") => PROJECT,
+        (_, "getProjectById" | "findTokenUsageNames" | "getProjectMetrics" | "getProjectKpiCards") => PROJECT,
         (_, "updateProject") => ANOTHER_PROJECT,
         (_, "getEnvironmentById" | "updateEnvironment") => ENVIRONMENT,
         (_, "getFeedbackDefinitionById" | "updateFeedbackDefinition") => DEFINITION,

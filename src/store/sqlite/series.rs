@@ -1,0 +1,168 @@
+//! Sums by interval and group, while rows go by.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row};
+
+use super::errors::from_rusqlite;
+use super::read::{each, rows_of, summed};
+use super::stats::Sums;
+use crate::store::condition::{Sql, Value, begin, filtered};
+use crate::store::query::GROUPS_MAX;
+use crate::store::{Amount, Group, Intervals, Series, SeriesQuery, StoreError};
+
+/// Groups that are summed up apart before it is known which have most; of further ones, only that they are others.
+const GROUPS_KEPT_MAX: usize = 10_000;
+
+type Parts = BTreeMap<usize, Sums>;
+
+/// Sums so far.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    groups: HashMap<String, Parts>,
+    others: Parts,
+}
+
+impl Groups {
+    /// The sums of a group in an interval.
+    fn sums(&mut self, group: &str, interval: usize) -> &mut Sums {
+        if !self.groups.contains_key(group) {
+            if self.groups.len() >= GROUPS_KEPT_MAX {
+                return self.others.entry(interval).or_default();
+            }
+            self.groups.insert(group.to_owned(), Parts::new());
+        }
+        self.groups.entry(group.to_owned()).or_default().entry(interval).or_default()
+    }
+
+    /// Takes in the sums of other rows.
+    pub(super) fn absorb(&mut self, other: Self) {
+        for (group, parts) in other.groups {
+            for (interval, sums) in parts {
+                self.sums(&group, interval).absorb(sums);
+            }
+        }
+        merge(&mut self.others, other.others);
+    }
+
+    pub(super) fn finish(self, amount: &Amount) -> Series {
+        let Self { groups, mut others } = self;
+        let weight = |parts: &Parts| parts.values().map(|sums| sums.amount(amount)).sum::<f64>();
+        let mut ranked: Vec<(String, Parts)> = groups.into_iter().collect();
+        ranked.sort_by(|one, other| weight(&other.1).total_cmp(&weight(&one.1)).then_with(|| one.0.cmp(&other.0)));
+        for (_, parts) in ranked.split_off(GROUPS_MAX.min(ranked.len())) {
+            merge(&mut others, parts);
+        }
+        let finished = |parts: Parts| -> Intervals {
+            parts.into_iter().map(|(interval, sums)| (interval, sums.finish())).collect()
+        };
+        Series {
+            groups: ranked.into_iter().map(|(group, parts)| (group, finished(parts))).collect(),
+            others: (!others.is_empty()).then(|| finished(others)),
+        }
+    }
+}
+
+fn merge(into: &mut Parts, parts: Parts) {
+    for (interval, sums) in parts {
+        into.entry(interval).or_default().absorb(sums);
+    }
+}
+
+/// The sums of rows, within a range of keys if there is one.
+pub(super) fn rows(
+    connection: &Connection,
+    asked: &SeriesQuery,
+    range: Option<(i64, i64)>,
+) -> Result<Groups, StoreError> {
+    let of = asked.query.of;
+    let summed = summed(of);
+    let mut sql = begin(&asked.query);
+    let selected = format!("{summed}, s.id, {}", group_sql(asked.group.as_ref(), &mut sql));
+    let mut groups = Groups::default();
+    each(connection, &asked.query, range, &selected, sql, |row| {
+        let columns = row.as_ref().column_count();
+        let Some(interval) = interval(asked, row, columns - 2)? else { return Ok(()) };
+        for group in groups_of(asked.group.as_ref(), row, columns - 1)? {
+            groups.sums(&group, interval).add(row, of)?;
+        }
+        Ok(())
+    })?;
+    Ok(groups)
+}
+
+/// The sums of scores: the mean of each name counts once for each thing that has it.
+pub(super) fn scores(connection: &Connection, asked: &SeriesQuery) -> Result<Groups, StoreError> {
+    let table = asked.query.of.table();
+    let mut sql = begin(&asked.query);
+    let group = group_sql(asked.group.as_ref(), &mut sql);
+    sql.push(&format!(
+        "SELECT l.name, mean_score(l.value), l.id, l.grouped FROM (SELECT f.entity_id AS entity_id, f.name AS name, \
+         f.value AS value, max(f.last_updated_at), s.id AS id, {group} AS grouped FROM scores f CROSS JOIN {} s ON {}",
+        table.rows, table.scores
+    ));
+    filtered(&asked.query, None, &group, &mut sql);
+    sql.push(" AND f.workspace = s.workspace GROUP BY f.entity_id, f.name, f.author) l GROUP BY l.entity_id, l.name");
+    let mut groups = Groups::default();
+    let read = |row: &Row<'_>| {
+        let Some(interval) = interval(asked, row, 2)? else { return Ok(()) };
+        let (name, mean): (String, Option<f64>) = (row.get(0)?, row.get(1)?);
+        if matches!(&asked.amount, Amount::Score(wanted) if !wanted.is_empty() && *wanted != name) {
+            return Ok(());
+        }
+        for group in groups_of(asked.group.as_ref(), row, 3)? {
+            groups.sums(&group, interval).add_scores(vec![(name.clone(), mean.unwrap_or_default())]);
+        }
+        Ok(())
+    };
+    let mut read = read;
+    rows_of(connection, &sql, |row| read(row).map_err(from_rusqlite))?;
+    Ok(groups)
+}
+
+/// The interval in which an id was made.
+fn interval(asked: &SeriesQuery, row: &Row<'_>, at: usize) -> rusqlite::Result<Option<usize>> {
+    let id: [u8; 16] = row.get(at)?;
+    let millis = id[..6].iter().fold(0_i64, |millis, byte| millis << 8 | i64::from(*byte));
+    let time = millis.saturating_mul(1_000_000);
+    Ok(if time < asked.end { asked.starts.partition_point(|start| *start <= time).checked_sub(1) } else { None })
+}
+
+/// SQL for what a row is grouped by; tags as a JSON list.
+fn group_sql(group: Option<&Group>, sql: &mut Sql) -> String {
+    match group {
+        None => "NULL".to_owned(),
+        Some(Group::Tags) => "s.tags".to_owned(),
+        Some(Group::Metadata(key)) => {
+            let key = sql.bind(Value::Text(key.clone()));
+            format!("json_text(p.metadata, {key})")
+        }
+        Some(Group::Name) => "s.name".to_owned(),
+        Some(Group::HasError) => "CASE WHEN s.error_info IS NULL THEN 'No Error' ELSE 'Has Error' END".to_owned(),
+        Some(Group::ErrorType) => "json_extract(s.error_info, '$.exception_type')".to_owned(),
+        Some(Group::Model) => "s.model".to_owned(),
+        Some(Group::Provider) => "s.provider".to_owned(),
+        Some(Group::Type) => {
+            "CASE s.type WHEN 1 THEN 'general' WHEN 2 THEN 'tool' WHEN 3 THEN 'llm' WHEN 4 THEN 'guardrail' END"
+                .to_owned()
+        }
+    }
+}
+
+/// What stands for a group without a name.
+const UNKNOWN: &str = "Unknown";
+
+/// The groups that a row belongs to.
+fn groups_of(group: Option<&Group>, row: &Row<'_>, at: usize) -> rusqlite::Result<Vec<String>> {
+    let text = match row.get_ref(at)? {
+        ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+        _ => String::new(),
+    };
+    let named = |name: String| if name.is_empty() { UNKNOWN.to_owned() } else { name };
+    Ok(match group {
+        None => vec![String::new()],
+        Some(Group::Tags) => serde_json::from_str(&text).unwrap_or_default(),
+        Some(_) => vec![named(text)],
+    })
+}
