@@ -60,11 +60,11 @@ class Server:
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
 
-    def memory(self) -> float:
-        """MB that it holds in memory; 0 where the operating system does not tell."""
+    def memory(self, which: str) -> float:
+        """MB that it holds in memory (`VmRSS`), or held at most (`VmHWM`); 0 where the operating system does not tell."""
         try:
             with open(f"/proc/{self.process.pid}/status", encoding="utf-8") as file:
-                return next(int(line.split()[1]) for line in file if line.startswith("VmRSS")) / 1024
+                return next(int(line.split()[1]) for line in file if line.startswith(which)) / 1024
         except OSError:
             return 0
 
