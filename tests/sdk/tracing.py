@@ -239,13 +239,19 @@ def manual(batching: bool) -> None:
 
 
 def values() -> None:
+    # Otherwise files in payloads are taken out by the package, and lost: there is nowhere to send them to.
+    os.environ["OPIK_IS_ATTACHMENT_EXTRACTION_ACTIVE"] = "false"
     client = opik.Opik(project_name=unique("values"))
+    del os.environ["OPIK_IS_ATTACHMENT_EXTRACTION_ACTIVE"]
+    image = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + os.urandom(300_000)).decode()
     odd = {
         "nan": math.nan, "inf": -math.inf, "big": 2**70, "text": "\x00😀", "bytes": b"ab", "set": {1}, "time": START,
     }  # fmt: skip
     trace = client.trace(name="odd", input=odd, output={"deep": [[[[]]]], "": None})
     large = client.trace(name="large", input={"text": "x" * 5_000_000}, output={"rows": list(range(100_000))})
+    picture = client.trace(name="picture", input={"image": image}, end_time=START)
     check("values: flush", client.flush(), True)
+    check("values: a file in a payload", client.get_trace_content(picture.id).input["image"] == image, True)
     got = client.get_trace_content(trace.id)
     check("values: no numbers", (got.input["nan"], got.input["inf"]), ("NaN", "-Infinity"))
     check("values: large number", got.input["big"], 2**70)
@@ -468,7 +474,18 @@ def around() -> None:
     check("environments: found", project in [one.name for one in client.get_environments()], True)
     client.delete_environment(project)
     check("environments: gone", project in [one.name for one in client.get_environments()], False)
+    team = opik.Opik(project_name=project, workspace=unique("team"))
+    team.trace(name="theirs")
+    team.flush()
+    check("workspaces: another", ([one.name for one in team.search_traces()], client.search_traces()), (["theirs"], []))
+    team.end()
+
     # What is not there says so, and harms nothing.
+    with open(os.path.join(folder.name, "note.txt"), "w", encoding="utf-8") as file:
+        file.write("note")
+    attached = client.trace(name="attached", attachments=[opik.Attachment(data=file.name)])
+    client.flush()
+    check("attachments are not there, their trace is", client.get_trace_content(attached.id).name, "attached")
     check("datasets are not there", status_of(lambda: client.get_or_create_dataset("d")), 404)
     client.end()
 
