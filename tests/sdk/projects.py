@@ -8,41 +8,18 @@ The last line is 'N passed, N failed'; the exit status is 1 when a check failed.
 """
 
 import datetime as dt
-import os
 import sys
-import tempfile
-import uuid
 
-# Before the import: the package reads these when it is imported. The user's own settings are left alone.
-os.environ["OPIK_CONFIG_PATH"] = tempfile.NamedTemporaryFile(suffix=".config", delete=False).name
-os.environ["OPIK_SENTRY_ENABLE"] = "false"
-os.environ["OPIK_ANALYTICS_ENABLE"] = "false"
-
-from opik.api_objects.helpers import generate_id  # noqa: E402
-from opik.rest_api import OpikApi  # noqa: E402
-from opik.rest_api.core.api_error import ApiError  # noqa: E402
-from opik.rest_api.types.boolean_feedback_detail_create import BooleanFeedbackDetailCreate  # noqa: E402
-from opik.rest_api.types.categorical_feedback_detail_update import CategoricalFeedbackDetailUpdate  # noqa: E402
-from opik.rest_api.types.feedback_create import FeedbackCreate_Boolean  # noqa: E402
-from opik.rest_api.types.feedback_update import FeedbackUpdate_Categorical  # noqa: E402
+from check import check, finish, status_of, unique
+from opik.api_objects.helpers import generate_id
+from opik.rest_api import OpikApi
+from opik.rest_api.types.boolean_feedback_detail_create import BooleanFeedbackDetailCreate
+from opik.rest_api.types.categorical_feedback_detail_update import CategoricalFeedbackDetailUpdate
+from opik.rest_api.types.feedback_create import FeedbackCreate_Boolean
+from opik.rest_api.types.feedback_update import FeedbackUpdate_Categorical
 
 api = OpikApi(base_url=sys.argv[1])
-counts = {"passed": 0, "failed": 0}
-NAME = f"sdk-{uuid.uuid4().hex[:8]}"
-
-
-def check(what: str, got: object, wanted: object) -> None:
-    ok = got == wanted
-    counts["passed" if ok else "failed"] += 1
-    print(f"{'ok  ' if ok else 'FAIL'}  {what}" + ("" if ok else f": got {got!r}, wanted {wanted!r}"))
-
-
-def status_of(call) -> object:
-    try:
-        call()
-    except ApiError as error:
-        return error.status_code
-    return "no error"
+NAME = unique("sdk")
 
 
 def start() -> None:
@@ -114,5 +91,4 @@ projects()
 environments()
 definitions()
 configuration()
-print(f"{counts['passed']} passed, {counts['failed']} failed")
-sys.exit(1 if counts["failed"] else 0)
+finish()

@@ -306,14 +306,32 @@ pub(crate) fn with_what_is_needed(document: &Value) -> Value {
         parameter["schema"]["enum"] = json!(["aHR0cDovL2xvY2FsaG9zdDo1MTczL2FwaQ=="]);
     }
     let schemas = &mut document["components"]["schemas"];
+    // What is measured, and a time that has an end after its beginning.
+    let metric = &mut schemas["ProjectMetricRequest_Public"];
+    metric["required"] = json!(["metric_type", "interval", "interval_start", "interval_end"]);
+    metric["properties"]["interval"]["example"] = json!("TOTAL");
+    schemas["KpiCardRequest"]["required"] = json!(["entity_type", "interval_start", "interval_end"]);
+    for request in ["ProjectMetricRequest_Public", "KpiCardRequest"] {
+        schemas[request]["properties"]["interval_start"]["example"] = json!("2024-01-01T00:00:00Z");
+        schemas[request]["properties"]["interval_end"]["example"] = json!("2024-12-31T00:00:00Z");
+    }
     for view in ["Create", "Update"] {
         // More than the least value, and a choice between two.
         schemas[format!("NumericalFeedbackDetail_{view}")]["properties"]["max"]["example"] = json!(1000);
         schemas[format!("CategoricalFeedbackDetail_{view}")]["properties"]["categories"]["minProperties"] = json!(2);
     }
-    for (of, view, field) in [("Span", "_Public", "name"), ("Trace", "_Public", "name"), ("TraceThread", "", "id")] {
-        schemas[format!("{of}SearchStreamRequest{view}")]["required"] = json!(["project_id"]);
-        let filter = &mut schemas[format!("{of}Filter{view}")];
+    for search in
+        ["SpanSearchStreamRequest_Public", "TraceSearchStreamRequest_Public", "TraceThreadSearchStreamRequest"]
+    {
+        schemas[search]["required"] = json!(["project_id"]);
+    }
+    for (filter, field) in [
+        ("SpanFilter_Public", "name"),
+        ("TraceFilter_Public", "name"),
+        ("TraceThreadFilter", "id"),
+        ("TraceThreadFilter_Public", "id"),
+    ] {
+        let filter = &mut schemas[filter];
         filter["required"] = json!(["field", "operator", "value"]);
         filter["properties"]["field"]["enum"] = json!([field]);
         filter["properties"]["value"]["minLength"] = json!(1);
