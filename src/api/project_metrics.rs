@@ -16,7 +16,7 @@ use crate::filter;
 use crate::model::{
     BreakdownConfig, BreakdownField, DataPointNumber, ErrorMessage, ErrorMessagePublic, Id, KpiCardRequest,
     KpiCardResponse, KpiEntity, KpiMetric, KpiType, MetricType, Number, ProjectMetricRequest, ProjectMetricResponse,
-    ResultsNumber, TimeInterval, Timestamp,
+    ResultsNumber, TimeInterval, Timestamp, Violation,
 };
 use crate::record::ProjectRef;
 use crate::store::{Amount, Caller, Group, Intervals, Kind, Query, Series, SeriesQuery, Stats};
@@ -141,17 +141,19 @@ pub(super) async fn get_project_metrics(
     let start = interval_start.ok_or_else(|| missing("interval_start", "intervalStart"))?.nanos();
     let end = interval_end.map_or_else(|| state.clock.now(), Timestamp::nanos);
     if start >= end {
-        return Err(ApiError::bad_request("'start_time' must be before 'end_time'"));
+        return Err(refused("/interval_start", "'start_time' must be before 'end_time'".to_owned()));
     }
     let times = intervals(interval, start, end)?;
     let (of, measure, name) = measured(metric_type);
     let breakdown = breakdown.map_or(Ok(None), |breakdown| Breakdown::read(breakdown, metric_type))?;
-    let (list, sent) = match of {
-        Kind::Spans => ("span_filters", body.value.span_filters),
-        Kind::Traces => ("trace_filters", body.value.trace_filters),
-        Kind::Threads => ("thread_filters", body.value.thread_filters),
+    let of_spans = body_filters(Kind::Spans, "span_filters", body.value.span_filters)?;
+    let of_traces = body_filters(Kind::Traces, "trace_filters", body.value.trace_filters)?;
+    let of_threads = body_filters(Kind::Threads, "thread_filters", body.value.thread_filters)?;
+    let filters = match of {
+        Kind::Spans => of_spans,
+        Kind::Traces => of_traces,
+        Kind::Threads => of_threads,
     };
-    let filters = body_filters(of, list, sent)?;
     let project = state.store.project(&caller.workspace, &ProjectRef::Id(project_id)).await?;
     let project = project.ok_or_else(projects::not_found)?;
     let mut starts = times.clone();
@@ -173,12 +175,12 @@ pub(super) async fn get_project_metrics(
 }
 
 fn missing(member: &str, name: &str) -> ApiError {
-    let message = format!("{name} is marked non-null but is null");
-    ApiError::BadRequest {
-        message: message.clone(),
-        details: None,
-        violation: Some(Box::new(crate::model::Violation::new(&format!("/{member}"), "", &message))),
-    }
+    refused(&format!("/{member}"), format!("{name} is marked non-null but is null"))
+}
+
+fn refused(pointer: &str, message: String) -> ApiError {
+    let violation = Some(Box::new(Violation::new(pointer, "", &message)));
+    ApiError::BadRequest { message, details: None, violation }
 }
 
 /// What is meant of a time. Of threads all are: those of another time are passed over later.
@@ -215,9 +217,8 @@ fn intervals(interval: TimeInterval, start: i64, end: i64) -> Result<Vec<i64>, A
     let length = usize::try_from(length).map_err(|_| ApiError::Internal)?;
     let times: Vec<i64> = (first..end).step_by(length).take(INTERVALS_MAX + 1).collect();
     if times.len() > INTERVALS_MAX {
-        let message =
-            format!("must not be so long before interval_end that there are more than {INTERVALS_MAX} intervals");
-        return Err(ApiError::unprocessable("/interval_start", "intervalStart", &message));
+        let message = format!("must be longer: there are more than {INTERVALS_MAX} intervals");
+        return Err(ApiError::unprocessable("/interval", "interval", &message));
     }
     Ok(times)
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use validator::Validate;
 
+use super::json::object;
 use super::span_query::filters;
 use super::{Id, Number, SpanFilter, Timestamp, TraceFilter, TraceThreadFilterPublic};
 
@@ -134,6 +135,7 @@ pub struct ProjectMetricRequest {
     #[schema(value_type = Option<Vec<TraceThreadFilterPublic>>)]
     pub thread_filters: Option<Vec<SpanFilter>>,
     /// How it is taken apart.
+    #[serde(default, deserialize_with = "object")]
     pub breakdown: Option<BreakdownConfig>,
 }
 

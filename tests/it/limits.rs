@@ -47,10 +47,10 @@ const TOLERANCES: [(&str, &str); 8] = [
 ];
 
 /// What the document allows and the server refuses all the same, with this status, and the reason.
-const REFUSALS: [(&str, u16, &str); 31] = [
+const REFUSALS: [(&str, u16, &str); 37] = [
     (r"createEnvironment /id: (a UUIDv4|the nil UUID)", 400, "ids that clients choose tell the time: version 7 alone"),
     (
-        r"((get|update)(Project|Environment|FeedbackDefinition)(ById)?|findTokenUsageNames) path id: (a UUIDv4|the nil UUID)",
+        r"((get|update)(Project|Environment|FeedbackDefinition)(ById)?|findTokenUsageNames|getProjectMetrics) path id: (a UUIDv4|the nil UUID)",
         404,
         "nothing has such an id",
     ),
@@ -77,7 +77,7 @@ const REFUSALS: [(&str, u16, &str); 31] = [
         422,
         "a colour, said in the description",
     ),
-    (r"search\w+ /filters: 1001 items", 400, "more than SQLite takes in one expression"),
+    (r"(search\w+ /|getProjectMetrics /\w+_)filters: 1001 items", 400, "more than SQLite takes in one expression"),
     (
         r"(create(Span|Trace)s?|scoreBatchOf\w+) /((spans|traces|scores)/0/)?id: (a UUIDv4|the nil UUID)",
         400,
@@ -124,6 +124,12 @@ const REFUSALS: [(&str, u16, &str); 31] = [
     ),
     (r"\w+ /\S*tags/0: a long text", 422, "more than any real one, said in its description"),
     (r"\w+ /\S*tags: 1001 items", 422, "the same"),
+    (r"getProjectKpiCards /filters: a long text", 400, "it must be JSON, said in its description"),
+    (r"getProjectMetrics /interval: the value (DAILY|HOURLY)", 422, "so many intervals are not told"),
+    (r"getProjectMetrics /interval_start: (the last|a) (time|stamp)( after the last)?", 400, "it is after the end"),
+    (r"getProjectKpiCards /interval_start: (the last|a) (time|stamp)( after the last)?", 422, "it is after the end"),
+    (r"getProject\w+ /\w+: a leap second", 400, "no clock of a client shows one, and no store can keep it"),
+    (r"getProject\w+ /\w+: a time to the tenth of a nanosecond", 400, "times are kept to the nanosecond"),
     (r"\w+ query (exclude|filters|project_ids|sorting): a long text", 400, "it must be JSON, said in its description"),
     (
         r"(spans|traces)Exist query source: a long text",
@@ -131,7 +137,7 @@ const REFUSALS: [(&str, u16, &str); 31] = [
         "checked, though the document has a plain string: the values are said in its description",
     ),
     (
-        r"search\w+ /filters/0/operator: the value (>=|<=|is_empty|is_not_empty|in|not_in)",
+        r"(search\w+ /|getProjectMetrics /\w+_)filters/0/operator: the value (>=|<=|is_empty|is_not_empty|in|not_in)",
         400,
         "not asked of a name, said on the page about filters",
     ),

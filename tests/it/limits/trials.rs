@@ -306,14 +306,19 @@ pub(crate) fn with_what_is_needed(document: &Value) -> Value {
         parameter["schema"]["enum"] = json!(["aHR0cDovL2xvY2FsaG9zdDo1MTczL2FwaQ=="]);
     }
     let schemas = &mut document["components"]["schemas"];
-    // What is measured, and a time that has an end after its beginning.
+    // What can be taken apart by anything, and a time that ends after it began, in intervals that are not too many.
     let metric = &mut schemas["ProjectMetricRequest_Public"];
     metric["required"] = json!(["metric_type", "interval", "interval_start", "interval_end"]);
-    metric["properties"]["interval"]["example"] = json!("TOTAL");
+    for (member, first) in [("metric_type", "SPAN_COUNT"), ("interval", "TOTAL")] {
+        let values = metric["properties"][member]["enum"].as_array_mut().unwrap();
+        values.sort_by_key(|value| value != first);
+    }
+    // That needs a place in the metadata as well.
+    let fields = schemas["BreakdownConfig_Public"]["properties"]["field"]["enum"].as_array_mut().unwrap();
+    fields.retain(|field| field != "metadata");
     schemas["KpiCardRequest"]["required"] = json!(["entity_type", "interval_start", "interval_end"]);
     for request in ["ProjectMetricRequest_Public", "KpiCardRequest"] {
-        schemas[request]["properties"]["interval_start"]["example"] = json!("2024-01-01T00:00:00Z");
-        schemas[request]["properties"]["interval_end"]["example"] = json!("2024-12-31T00:00:00Z");
+        schemas[request]["properties"]["interval_end"] = json!({"type": "string", "enum": ["2200-01-01T00:00:00Z"]});
     }
     for view in ["Create", "Update"] {
         // More than the least value, and a choice between two.
@@ -406,6 +411,8 @@ pub(crate) fn trials(document: &Value) -> Vec<Trial> {
             Walk { schemas, add: &mut add }.place(schema, "", HERE);
         }
     }
+    // The ends of intervals are fixed above.
+    trials.retain(|trial| !matches!(&trial.place, Place::Body(pointer) if pointer == "/interval_end"));
     trials
 }
 
