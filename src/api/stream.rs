@@ -45,8 +45,15 @@ impl Framing {
         if matches!(self, Self::Array { .. }) && !first {
             piece.push(b',');
         }
+        let start = piece.len();
         serde_json::to_writer(&mut *piece, shown).map_err(|_| ApiError::Internal)?;
         if matches!(self, Self::Lines) {
+            // Payloads are as they were sent. Their line ends are white space: in a text they would not be bare.
+            let mut line = &mut piece[start..];
+            while let Some(at) = memchr::memchr2(b'\n', b'\r', line) {
+                line[at] = b' ';
+                line = &mut line[at + 1..];
+            }
             piece.extend_from_slice(b"\r\n");
         }
         Ok(())

@@ -22,21 +22,29 @@ const same = (what, found, wanted) =>
   check(what, JSON.stringify(found) === JSON.stringify(wanted), `${JSON.stringify(found)}, wanted ${JSON.stringify(wanted)}`);
 
 const spec = await (await fetch(`${base}/openapi.json`)).json();
-const operations = Object.entries(spec.paths).flatMap(([path, item]) =>
-  Object.entries(item).map(([method, operation]) => ({ path, method, ...operation })));
-const blockOf = ({ tags, operationId }) => `operations-${tags[0]}-${operationId}`;
+const tagged = spec.tags.map(({ name }) => name);
+const operations = Object.entries(spec.paths)
+  .flatMap(([path, item]) => Object.entries(item).map(([method, operation]) => ({ path, method, ...operation })))
+  .sort((one, other) => tagged.indexOf(one.tags[0]) - tagged.indexOf(other.tags[0]));
+const blockOf = ({ tags, operationId }) => `operations-${tags[0].replaceAll(" ", "_")}-${operationId}`;
 
 // Nothing of the examples makes these: a person takes the ids from answers before.
 const NEED_AN_ID = [
-  "addThreadComment", "findFeedbackScoreNames_1", "findFeedbackScoreNames_2", "getSpanComment", "getThreadComment",
-  "getTraceComment", "updateSpanComment", "updateThread", "updateThreadComment", "updateTraceComment",
+  "addThreadComment", "findFeedbackScoreNames_1", "findFeedbackScoreNames_2", "findTokenUsageNames",
+  "getFeedbackDefinitionById", "getProjectById", "getProjectMetrics", "getSpanComment", "getThreadComment",
+  "getTraceComment", "updateFeedbackDefinition", "updateProject", "updateSpanComment", "updateThread",
+  "updateThreadComment", "updateTraceComment",
 ];
+// This leads to a page of a user interface, which is not there.
+const LEADS_AWAY = "projectsRedirect";
 // What the others need is made by the operations before them; deleting comes last.
 const isDelete = ({ operationId }) => operationId.startsWith("delete");
 const isCreate = ({ operationId }) => operationId.startsWith("create");
-const rank = (operation) => (isCreate(operation) ? 0 : isDelete(operation) ? 2 : 1);
+// A configuration is there once a workspace was set up.
+const isFirst = (operation) => isCreate(operation) || operation.operationId === "upsertWorkspaceConfiguration";
+const rank = (operation) => (isFirst(operation) ? 0 : isDelete(operation) ? 2 : 1);
 const unedited = operations
-  .filter(({ operationId }) => !NEED_AN_ID.includes(operationId))
+  .filter(({ operationId }) => !NEED_AN_ID.includes(operationId) && operationId !== LEADS_AWAY)
   .sort((one, other) => rank(one) - rank(other));
 
 const browser = await chromium.launch({

@@ -601,3 +601,27 @@ async fn a_query_may_not_take_longer_than_it_is_given() {
     let id = server.api.create(&json!({"start_time": "2024-01-15T09:30:00Z"})).await;
     server.api.span(&id).await;
 }
+
+/// Line ends in what was sent are white space: they end no line of a stream.
+#[tokio::test]
+async fn a_line_of_a_stream_has_all_of_one_span_trace_or_thread() {
+    let server = Server::start().await;
+    let payload = "{\n  \"a\": [\r\n1,\r \"b\\n\"\n]\n}";
+    let body = format!(
+        r#"{{"start_time":"2024-01-15T09:30:00Z","project_name":"p","input":{payload},"output":{payload},"metadata":{payload}}}"#
+    );
+    let trace = body.replacen('{', r#"{"thread_id":"talk","#, 1);
+    for (path, body) in [("spans", &body), ("spans", &body), ("traces", &trace), ("traces", &trace)] {
+        server.api.raw("POST", &format!("/v1/private/{path}"), body.clone()).await.expect(201);
+    }
+    for (path, lines) in [("spans", 2), ("traces", 2), ("traces/threads", 1)] {
+        let answer =
+            server.api.post(&format!("/v1/private/{path}/search"), &json!({"project_name": "p"})).await.expect(200);
+        assert!(answer.text().ends_with("\r\n"), "{path}");
+        let found: Vec<Value> = answer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(found.len(), lines, "{path}");
+        if path != "traces/threads" {
+            assert_eq!(found[0]["input"], json!({"a": [1, "b\n"]}), "{path}");
+        }
+    }
+}
