@@ -30,7 +30,7 @@ use crate::record::{
 
 pub use manage::{DefinitionChange, EnvironmentChange, Manage, ManageRefusal, ProjectChange};
 pub use query::{DefinitionQuery, Kind, Order, PROJECTS_SORTABLE, ProjectQuery, ProjectSort, Query, SortField, Stats};
-pub use sqlite::{SqliteOptions, SqliteStore};
+pub use sqlite::{Checkpoints, SqliteOptions, SqliteStore, connect};
 
 /// The workspace every installation begins with, and the id of its default project.
 pub const DEFAULT_WORKSPACE: &str = "default";

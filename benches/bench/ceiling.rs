@@ -5,10 +5,11 @@ use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::types::Value;
 use rusqlite::{CachedStatement, Connection, OpenFlags, params, params_from_iter};
+use spandrel::store::{Checkpoints, SqliteOptions, connect};
 use uuid::Uuid;
 
 use crate::server::Database;
@@ -96,11 +97,18 @@ impl Rows {
         if !made.success() {
             return Err("the schema could not be made".into());
         }
-        let connection = Connection::open(database.file())?;
         // As the server's writer has them.
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "foreign_keys", true)?;
+        let settings = SqliteOptions {
+            durable: true,
+            backup: false,
+            readers: 1,
+            read_time_max: Duration::MAX,
+            bytes_max: 0,
+            journal_bytes_max: 256 << 20,
+            environments_max: 100,
+        };
+        let connection = connect(&database.file(), settings)?;
+        let checkpoints = Checkpoints::start(&database.file(), settings)?;
         for (table, rows) in ["workspaces", "projects"].into_iter().zip(&self.places) {
             let mut insert = insert(&connection, "INSERT OR IGNORE", table, rows)?;
             for cells in rows {
@@ -125,6 +133,7 @@ impl Rows {
                 insert_sums.execute(params_from_iter(cells))?;
             }
             connection.execute_batch("COMMIT")?;
+            checkpoints.after_commit(&connection);
         }
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
         Ok(number as f64 / begun.elapsed().as_secs_f64())
