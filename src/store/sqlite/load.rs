@@ -1,5 +1,6 @@
 //! What a commit needs to know before it decides.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use rusqlite::{OptionalExtension as _, ToSql, Transaction, params};
@@ -160,11 +161,20 @@ fn rows<F>(
     mut know: impl FnMut(Key, Option<(i64, Row<F>)>),
 ) -> Result<(), StoreError> {
     let mut find = transaction.prepare_cached(sql).map_err(from_rusqlite)?;
-    for key in wanted {
+    let mut known = Vec::with_capacity(wanted.len());
+    for chunk in wanted.chunks(PROBED_AT_ONCE) {
+        let there = probe(transaction, of, workspaces, chunk).map_err(from_rusqlite)?;
+        known.extend(chunk.iter().map(|key| there.as_ref().is_none_or(|there| there.contains(&key.1))));
+    }
+    for (key, may_be_there) in wanted.iter().zip(known) {
         let Some(workspace) = workspaces.find(transaction, &key.0).map_err(from_rusqlite)? else {
             know(key.clone(), None);
             continue;
         };
+        if !may_be_there {
+            know(key.clone(), None);
+            continue;
+        }
         let mut rows = find.query(params![workspace, key.1.0.as_bytes()]).map_err(from_rusqlite)?;
         let (mut stored, mut lost) = (None, None);
         if let Some(row) = rows.next().map_err(from_rusqlite)? {
@@ -183,6 +193,29 @@ fn rows<F>(
         know(key.clone(), stored);
     }
     Ok(())
+}
+
+/// Ids that are looked for in one go.
+const PROBED_AT_ONCE: usize = 100;
+
+/// Which of these ids, in order, are there; nothing if that takes more than looking for each. Most that is written is
+/// new, with ids that stand together where there is nothing yet.
+fn probe(
+    transaction: &Transaction<'_>,
+    of: Entity,
+    workspaces: &mut Workspaces,
+    wanted: &[Key],
+) -> rusqlite::Result<Option<HashSet<Id>>> {
+    let [first, .., last] = wanted else { return Ok(None) };
+    let workspace = if first.0 == last.0 { workspaces.find(transaction, &first.0)? } else { None };
+    let Some(workspace) = workspace else { return Ok(None) };
+    let table = if of == Entity::Span { "spans" } else { "traces" };
+    let sql = format!("SELECT id FROM {table} WHERE workspace = ?1 AND id BETWEEN ?2 AND ?3 LIMIT {PROBED_AT_ONCE}");
+    let mut find = transaction.prepare_cached(&sql)?;
+    let params = params![workspace, first.1.0.as_bytes(), last.1.0.as_bytes()];
+    let ids = find.query_map(params, |row| Ok(Id(uuid::Uuid::from_bytes(row.get(0)?))))?;
+    let there = ids.collect::<rusqlite::Result<HashSet<_>>>()?;
+    Ok(Some(there).filter(|there| there.len() < PROBED_AT_ONCE))
 }
 
 fn comments(
