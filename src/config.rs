@@ -99,6 +99,10 @@ pub struct ServeConfig {
     /// Size beyond which the database does not grow: writes are then answered 429. 0 for no limit.
     #[arg(long, env = "SPANDREL_DATABASE_BYTES_MAX", default_value_t = 0, value_name = "BYTES")]
     pub database_bytes_max: u64,
+    /// Size of the database's journal from which writes wait until it is in the database; a quarter of it is put there
+    /// beside them.
+    #[arg(long, env = "SPANDREL_JOURNAL_BYTES_MAX", default_value_t = 256 << 20, value_name = "BYTES")]
+    pub journal_bytes_max: u64,
     /// Connections to the database for reading.
     #[arg(long, env = "SPANDREL_READERS", default_value_t = 4, value_name = "CONNECTIONS",
           value_parser = clap::value_parser!(u32).range(1..=1_000))]
@@ -136,6 +140,7 @@ impl ServeConfig {
             readers: self.readers,
             read_time_max: std::time::Duration::from_secs(self.read_seconds_max),
             bytes_max: self.database_bytes_max,
+            journal_bytes_max: self.journal_bytes_max,
             environments_max: self.text.environments_max,
         }
     }

@@ -33,7 +33,7 @@ pub use query::{
     Amount, DefinitionQuery, Group, Intervals, Kind, Order, PROJECTS_SORTABLE, ProjectQuery, ProjectSort, Query,
     Series, SeriesQuery, SortField, Stats,
 };
-pub use sqlite::{SqliteOptions, SqliteStore};
+pub use sqlite::{Checkpoints, SqliteOptions, SqliteStore, connect};
 
 /// The workspace every installation begins with, and the id of its default project.
 pub const DEFAULT_WORKSPACE: &str = "default";

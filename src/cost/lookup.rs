@@ -37,10 +37,15 @@ static DATE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"-\d{4}-\d{2}-\d{2}$
 #[expect(clippy::expect_used, reason = "constants that the tests compile")]
 static PIN: LazyLock<Regex> = LazyLock::new(|| Regex::new(r":\d+$").expect("valid"));
 
-/// The names to try, in order: as it is, with hyphens for dots, and without a date or a pinned version behind it.
+/// The first name to try: as it is, without a provider before it.
+pub(super) fn as_named(model: &str) -> &str {
+    model.split_once('/').map_or(model, |(_, name)| name)
+}
+
+/// The further names to try, in order: with hyphens for dots, and without a date or a pinned version behind it.
 pub(super) fn candidates(model: &str) -> Vec<String> {
-    let name = model.split_once('/').map_or(model, |(_, name)| name);
-    let mut names = vec![name.to_owned()];
+    let name = as_named(model);
+    let mut names = Vec::new();
     let lower = name.to_lowercase();
     let hyphens = lower.replace('.', "-");
     // A name that differs by nothing but letter case is not looked for.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::formula::{Counts, cost};
-use super::lookup::{candidates, lookup_provider, provider_of_row};
+use super::lookup::{as_named, candidates, lookup_provider, provider_of_row};
 use crate::model::{Decimal, Usage};
 
 /// The table that comes with the program.
@@ -208,7 +208,7 @@ impl Prices {
             return None;
         }
         let models = self.by_provider.get(lookup_provider(provider))?;
-        candidates(model).into_iter().find_map(|name| models.get(&name))
+        models.get(as_named(model)).or_else(|| candidates(model).into_iter().find_map(|name| models.get(&name)))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
@@ -12,8 +13,8 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AdditionalProperties, AnyOfBuilder, ArrayBuilder, ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-/// A payload's JSON text, character for character as it came.
-pub type Payload = Box<RawValue>;
+/// A payload's JSON text, character for character as it came. Many may hold it: it is not copied from step to step.
+pub type Payload = Arc<RawValue>;
 
 /// Whether it is JSON's `null`.
 #[must_use]

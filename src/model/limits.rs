@@ -38,6 +38,13 @@ pub trait Limited {
     fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>);
 }
 
+/// Whether anything is too long: asked first where there are many, so that no names of places are made for nothing.
+fn is_over(body: &impl Limited, limits: &TextLimits) -> bool {
+    let mut found = Vec::new();
+    body.over_limits(limits, "", "", &mut found);
+    !found.is_empty()
+}
+
 struct Check<'a> {
     pointer: &'a str,
     path: &'a str,
@@ -59,8 +66,11 @@ impl Check<'_> {
         }
         // What is beyond the most that may be is refused as a whole.
         for (index, tag) in tags.iter().enumerate().take(limits.tags_max) {
-            let name = format!("tags/{index}");
-            self.text(&name, &format!("tags[].{}", super::ITEM), Some(tag), limits.tag_chars_max);
+            // Names of places are made for the few that are told.
+            if tag.len() > limits.tag_chars_max {
+                let name = format!("tags/{index}");
+                self.text(&name, &format!("tags[].{}", super::ITEM), Some(tag), limits.tag_chars_max);
+            }
         }
     }
 
@@ -87,7 +97,10 @@ impl Limited for SpanBatchWrite {
     fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {
         let dot = if path.is_empty() { "" } else { "." };
         for (index, span) in self.spans.iter().flat_map(|spans| &spans.0).enumerate() {
-            span.over_limits(limits, &format!("{pointer}/spans/{index}"), &format!("{path}{dot}spans[{index}]"), found);
+            if is_over(span, limits) {
+                let (pointer, path) = (format!("{pointer}/spans/{index}"), format!("{path}{dot}spans[{index}]"));
+                span.over_limits(limits, &pointer, &path, found);
+            }
         }
     }
 }

@@ -305,7 +305,7 @@ mod tests {
     }
 
     fn payload(number: u8) -> crate::model::Payload {
-        serde_json::value::RawValue::from_string(number.to_string()).expect("a number")
+        serde_json::value::RawValue::from_string(number.to_string()).expect("a number").into()
     }
 
     fn record(step: &Step) -> Record<SpanFields> {

@@ -173,12 +173,12 @@ fn with_providers(metadata: Option<Payload>, providers: &[String]) -> Option<Pay
     }
     let list = serde_json::to_string(providers).unwrap_or_default();
     let Some(metadata) = metadata else {
-        return RawValue::from_string(format!("{{\"providers\":{list}}}")).ok();
+        return RawValue::from_string(format!("{{\"providers\":{list}}}")).ok().map(Payload::from);
     };
     match metadata.get().strip_prefix('{') {
         Some(inside) => {
             let comma = if inside.trim_start() == "}" { "" } else { "," };
-            RawValue::from_string(format!("{{\"providers\":{list}{comma}{inside}")).ok()
+            RawValue::from_string(format!("{{\"providers\":{list}{comma}{inside}")).ok().map(Payload::from)
         }
         None => Some(metadata),
     }

@@ -191,12 +191,12 @@ fn with_provider(metadata: Option<Metadata>, provider: Option<&str>) -> Option<P
     let Some(provider) = provider else { return metadata.map(|metadata| metadata.raw) };
     let quoted = serde_json::to_string(provider).unwrap_or_default();
     let Some(metadata) = metadata else {
-        return RawValue::from_string(format!("{{\"provider\":{quoted}}}")).ok();
+        return RawValue::from_string(format!("{{\"provider\":{quoted}}}")).ok().map(Payload::from);
     };
     match metadata.raw.get().strip_prefix('{') {
         Some(inside) if !metadata.notes.has_provider => {
             let comma = if inside.trim_start() == "}" { "" } else { "," };
-            RawValue::from_string(format!("{{\"provider\":{quoted}{comma}{inside}")).ok()
+            RawValue::from_string(format!("{{\"provider\":{quoted}{comma}{inside}")).ok().map(Payload::from)
         }
         _ => Some(metadata.raw),
     }

@@ -122,7 +122,7 @@ struct Projects {
 /// The state of a commit.
 #[derive(Debug, Default)]
 pub(super) struct Commit {
-    spans: Rows<SpanFields, Share>,
+    spans: Rows<SpanFields, Share<'static>>,
     traces: Rows<TraceFields, Place>,
     threads: Threads,
     projects: Projects,
@@ -261,7 +261,7 @@ impl Commit {
     /// Takes up a span that may be touched, as it is stored.
     pub(super) fn know_span(&mut self, span: Key, stored: Option<(i64, Row<SpanFields>)>) {
         let slot = match stored {
-            Some((key, row)) => Slot { key: Some(key), before: Share::of(&row), row: Some(row) },
+            Some((key, row)) => Slot { key: Some(key), before: Share::of(&row).map(Share::kept), row: Some(row) },
             None => Slot::ABSENT,
         };
         self.spans.insert(span, slot);

@@ -179,7 +179,7 @@ pub(super) fn id(cells: &impl Cells, at: usize, column: &'static str) -> Result<
 
 pub(super) fn raw(cells: &impl Cells, at: usize, column: &'static str) -> Result<Option<Payload>, StoreError> {
     let Some(text) = cells.text(at)? else { return Ok(None) };
-    RawValue::from_string(text).map(Some).map_err(|_| corrupt(column))
+    RawValue::from_string(text).map(|raw| Some(raw.into())).map_err(|_| corrupt(column))
 }
 
 pub(super) fn json<T: DeserializeOwned>(

@@ -5,6 +5,7 @@
 //! connections beside it ([`readers`]), which see a commit as soon as it is acknowledged and never wait for one.
 
 mod backup;
+mod checkpoint;
 mod effects;
 mod errors;
 mod functions;
@@ -44,6 +45,9 @@ use lock::Lock;
 use readers::Readers;
 use writer::Writer;
 
+pub use checkpoint::Checkpoints;
+pub use writer::connect;
+
 /// Chosen when a file is made and never changed: a span of 2 KB with its neighbours fits a page.
 const PAGE_BYTES: u32 = 8_192;
 
@@ -63,6 +67,8 @@ pub struct SqliteOptions {
     pub read_time_max: Duration,
     /// Size beyond which the file does not grow; 0 for no limit.
     pub bytes_max: u64,
+    /// Size of the journal from which writes wait for it to be put into the file.
+    pub journal_bytes_max: u64,
     /// Environments of a workspace beyond which spans and traces make no further ones.
     pub environments_max: usize,
 }

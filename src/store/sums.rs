@@ -1,5 +1,6 @@
 //! What the spans of a trace amount to, and how a commit changes it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bigdecimal::BigDecimal;
@@ -15,18 +16,18 @@ pub(super) const COST_FRACTION_DIGITS: i64 = 400;
 
 /// What one span adds to its trace and its project.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Share {
+pub(super) struct Share<'a> {
     pub project: i64,
     pub trace_id: Id,
     /// Code of its type.
     pub kind: usize,
-    usage: Option<Usage>,
-    provider: Option<String>,
-    cost: Option<Decimal>,
+    usage: Option<Cow<'a, Usage>>,
+    provider: Option<Cow<'a, str>>,
+    cost: Option<Cow<'a, Decimal>>,
 }
 
-impl Share {
-    pub(super) fn of(row: &Row<SpanFields>) -> Option<Self> {
+impl<'a> Share<'a> {
+    pub(super) fn of(row: &'a Row<SpanFields>) -> Option<Self> {
         let fields = &row.fields;
         let stated = fields.total_estimated_cost.as_ref().map(|cost| &cost.0);
         let kind = fields.span_type.map_or(0, SpanType::code);
@@ -34,10 +35,22 @@ impl Share {
             project: fields.project?,
             trace_id: fields.trace_id?,
             kind: usize::try_from(kind).unwrap_or_default(),
-            usage: fields.usage.clone(),
-            provider: fields.provider.clone(),
-            cost: stated.or(row.estimate.as_ref().map(|estimate| &estimate.cost)).cloned(),
+            usage: fields.usage.as_ref().map(Cow::Borrowed),
+            provider: fields.provider.as_deref().map(Cow::Borrowed),
+            cost: stated.or(row.estimate.as_ref().map(|estimate| &estimate.cost)).map(Cow::Borrowed),
         })
+    }
+
+    /// The same, whatever becomes of the row.
+    pub(super) fn kept(self) -> Share<'static> {
+        Share {
+            project: self.project,
+            trace_id: self.trace_id,
+            kind: self.kind,
+            usage: self.usage.map(|usage| Cow::Owned(usage.into_owned())),
+            provider: self.provider.map(|provider| Cow::Owned(provider.into_owned())),
+            cost: self.cost.map(|cost| Cow::Owned(cost.into_owned())),
+        }
     }
 }
 
@@ -58,7 +71,7 @@ pub(super) struct Sums {
 
 impl Sums {
     /// Puts a span in (`sign` 1) or takes it out (-1).
-    pub(super) fn count(&mut self, share: &Share, sign: i64) {
+    pub(super) fn count(&mut self, share: &Share<'_>, sign: i64) {
         if let Some(spans) = self.spans.get_mut(share.kind) {
             *spans += sign;
         }

@@ -30,6 +30,25 @@ async fn a_full_queue_is_told_and_nothing_of_what_it_refused_is_stored() {
 }
 
 #[tokio::test]
+async fn the_journal_stays_small_however_much_is_written() {
+    const COMMITS: u64 = 40;
+    let server = Server::with_flags(&["--journal-bytes-max", "1000000"]).await;
+    let body = |id: &str| json!({"id": id, "start_time": "2024-01-15T09:30:00Z", "input": "x".repeat(500_000)});
+    let mut ids = Vec::new();
+    for _ in 0..COMMITS {
+        ids.push(fresh_id());
+        server.api.post(SPANS, &body(ids.last().unwrap())).await.expect(201);
+    }
+    let size = |file: &Path| std::fs::metadata(file).unwrap().len();
+    let journal = server.database.with_extension("db-wal");
+    assert!(size(&journal) < COMMITS * 500_000 / 2, "{} bytes", size(&journal));
+    assert!(size(&server.database) > COMMITS * 500_000 / 2);
+    for id in ids {
+        server.api.get(&format!("{SPANS}/{id}")).await.expect(200);
+    }
+}
+
+#[tokio::test]
 async fn changes_of_projects_take_room_in_the_queue_too() {
     let server = Server::with_flags(&["--queue-rows-max", "4"]).await;
     let writes: Vec<RequestBuilder> = (0..12)

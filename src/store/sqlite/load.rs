@@ -1,5 +1,6 @@
 //! What a commit needs to know before it decides.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use rusqlite::{OptionalExtension as _, ToSql, Transaction, params};
@@ -21,8 +22,14 @@ pub(super) fn load(
     submissions: &[Submission],
     workspaces: &mut Workspaces,
 ) -> Result<Commit, StoreError> {
-    let wanted = Wanted::by(submissions);
+    let mut wanted = Wanted::by(submissions);
     let mut commit = Commit::default();
+    // What a comment is about may go in the same commit, and the comment with it.
+    let about = comments(transaction, &wanted, workspaces).map_err(from_rusqlite)?.into_iter();
+    let spans = about.filter(|(_, target)| target.entity == Entity::Span);
+    wanted.spans.extend(spans.map(|(comment, target)| (comment.0, target.id)));
+    wanted.spans.sort_unstable();
+    wanted.spans.dedup();
     projects(transaction, &wanted, workspaces, &mut commit).map_err(from_rusqlite)?;
     let of_threads = threads(transaction, &wanted, workspaces, &mut commit)?;
     purge::make_way(transaction, workspaces, &wanted.spans).map_err(from_rusqlite)?;
@@ -65,7 +72,9 @@ pub(super) fn load(
         |row| read_trace(row, 2),
         |id, stored| commit.know_trace(id, stored),
     )?;
-    comments(transaction, wanted, workspaces, &mut commit).map_err(from_rusqlite)?;
+    for (comment, target) in comments(transaction, &wanted, workspaces).map_err(from_rusqlite)? {
+        commit.know_comment(comment, target);
+    }
     Ok(commit)
 }
 
@@ -160,11 +169,20 @@ fn rows<F>(
     mut know: impl FnMut(Key, Option<(i64, Row<F>)>),
 ) -> Result<(), StoreError> {
     let mut find = transaction.prepare_cached(sql).map_err(from_rusqlite)?;
-    for key in wanted {
+    let mut known = Vec::with_capacity(wanted.len());
+    for chunk in wanted.chunks(PROBED_AT_ONCE) {
+        let there = probe(transaction, of, workspaces, chunk).map_err(from_rusqlite)?;
+        known.extend(chunk.iter().map(|key| there.as_ref().is_none_or(|there| there.contains(&key.1))));
+    }
+    for (key, may_be_there) in wanted.iter().zip(known) {
         let Some(workspace) = workspaces.find(transaction, &key.0).map_err(from_rusqlite)? else {
             know(key.clone(), None);
             continue;
         };
+        if !may_be_there {
+            know(key.clone(), None);
+            continue;
+        }
         let mut rows = find.query(params![workspace, key.1.0.as_bytes()]).map_err(from_rusqlite)?;
         let (mut stored, mut lost) = (None, None);
         if let Some(row) = rows.next().map_err(from_rusqlite)? {
@@ -185,24 +203,46 @@ fn rows<F>(
     Ok(())
 }
 
+/// Ids that are looked for in one go.
+const PROBED_AT_ONCE: usize = 100;
+
+/// Which of these ids, in order, are there; nothing if that takes more than looking for each. Most that is written is
+/// new, with ids that stand together where there is nothing yet.
+fn probe(
+    transaction: &Transaction<'_>,
+    of: Entity,
+    workspaces: &mut Workspaces,
+    wanted: &[Key],
+) -> rusqlite::Result<Option<HashSet<Id>>> {
+    let [first, .., last] = wanted else { return Ok(None) };
+    let workspace = if first.0 == last.0 { workspaces.find(transaction, &first.0)? } else { None };
+    let Some(workspace) = workspace else { return Ok(None) };
+    let table = if of == Entity::Span { "spans" } else { "traces" };
+    let sql = format!("SELECT id FROM {table} WHERE workspace = ?1 AND id BETWEEN ?2 AND ?3 LIMIT {PROBED_AT_ONCE}");
+    let mut find = transaction.prepare_cached(&sql)?;
+    let params = params![workspace, first.1.0.as_bytes(), last.1.0.as_bytes()];
+    let ids = find.query_map(params, |row| Ok(Id(uuid::Uuid::from_bytes(row.get(0)?))))?;
+    let there = ids.collect::<rusqlite::Result<HashSet<_>>>()?;
+    Ok(Some(there).filter(|there| there.len() < PROBED_AT_ONCE))
+}
+
+/// The comments that are there, with what they are about.
 fn comments(
     transaction: &Transaction<'_>,
-    wanted: Wanted,
+    wanted: &Wanted,
     workspaces: &mut Workspaces,
-    commit: &mut Commit,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Vec<(Key, Target)>> {
     let sql = format!("SELECT entity, entity_id FROM comments c WHERE workspace = ?1 AND id = ?2{COMMENT_IN_REACH}");
     let mut find = transaction.prepare_cached(&sql)?;
-    for comment in wanted.comments {
+    let mut there = Vec::new();
+    for comment in &wanted.comments {
         let Some(workspace) = workspaces.find(transaction, &comment.0)? else { continue };
         let target = |row: &rusqlite::Row<'_>| {
             let id = Id(uuid::Uuid::from_bytes(row.get(1)?));
             Ok(entity(row.get(0)?).map(|entity| Target { entity, id }))
         };
         let found = find.query_row(params![workspace, comment.1.0.as_bytes()], target).optional()?;
-        if let Some(target) = found.flatten() {
-            commit.know_comment(comment, target);
-        }
+        there.extend(found.flatten().map(|target| (comment.clone(), target)));
     }
-    Ok(())
+    Ok(there)
 }

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use rusqlite::{Connection, TransactionBehavior, params};
 use tokio::sync::oneshot;
 
+use super::checkpoint::Checkpoints;
 use super::errors::from_rusqlite;
 use super::load::load;
 use super::manage::manage;
@@ -44,12 +45,13 @@ impl Writer {
         prices: Arc<Prices>,
     ) -> Result<Self, StoreError> {
         let connection = connect(path, options).map_err(from_rusqlite)?;
+        let checkpoints = Checkpoints::start(path, options)?;
         // Unbounded, but never long: a commit waits for the one before it, and other changes are counted before they
         // are sent.
         let (jobs, queue) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || run(connection, &queue, &clock, &prices, options.environments_max))
+            .spawn(move || run(connection, checkpoints, &queue, &clock, &prices, options.environments_max))
             .map_err(|error| StoreError::Other(error.into()))?;
         Ok(Self { jobs: std::sync::Mutex::new(Some(jobs)), thread: std::sync::Mutex::new(Some(thread)) })
     }
@@ -92,12 +94,22 @@ fn gone() -> StoreError {
     StoreError::Unavailable { reason: "the writer has stopped", full: false }
 }
 
-fn connect(path: &Path, options: SqliteOptions) -> rusqlite::Result<Connection> {
+/// Memory for pages that commits touch: a large commit would else write them to the journal more than once.
+const CACHE_KIB: i64 = 16 << 10;
+
+/// A connection that writes, set up as all of them are.
+///
+/// # Errors
+/// When the file cannot be opened.
+pub fn connect(path: &Path, options: SqliteOptions) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", if options.durable { "FULL" } else { "OFF" })?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    // Commits make no checkpoints: see `checkpoint`.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     if options.bytes_max > 0 {
         let pages = (options.bytes_max / u64::from(PAGE_BYTES)).clamp(1, u64::from(u32::MAX));
         connection.pragma_update(None, "max_page_count", i64::try_from(pages).unwrap_or(i64::MAX))?;
@@ -108,6 +120,7 @@ fn connect(path: &Path, options: SqliteOptions) -> rusqlite::Result<Connection> 
 
 fn run(
     mut connection: Connection,
+    checkpoints: Checkpoints,
     queue: &mpsc::Receiver<Job>,
     clock: &Clock,
     prices: &Prices,
@@ -144,7 +157,10 @@ fn run(
                 false
             });
         }
+        checkpoints.after_commit(&connection);
     }
+    // The last connection that closes copies what is left.
+    drop(checkpoints);
     if let Err((_, error)) = connection.close() {
         tracing::warn!(%error, "closing the database failed");
     }

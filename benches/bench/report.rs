@@ -1,0 +1,150 @@
+//! What was measured, as a table and as JSON.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::Failure;
+use crate::load::Measured;
+use crate::server::cpu;
+
+/// All that was measured.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Report {
+    pub(crate) machine: String,
+    pub(crate) figures: Vec<Figure>,
+}
+
+/// One figure, with its ceiling where it has one, once for each repetition.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Figure {
+    pub(crate) name: String,
+    pub(crate) unit: &'static str,
+    pub(crate) values: Vec<f64>,
+    /// What the machine can do of it.
+    pub(crate) ceilings: Vec<f64>,
+    /// Microseconds of processor time that the server used for each.
+    pub(crate) server_cpu: Vec<f64>,
+    /// The same of this program.
+    pub(crate) own_cpu: Vec<f64>,
+    /// Milliseconds that half, 99 % and 99.9 % of the requests did not exceed.
+    pub(crate) latencies: Vec<[f64; 3]>,
+    /// The most memory that the server had, in MiB.
+    pub(crate) memory: Vec<f64>,
+}
+
+impl Figure {
+    pub(crate) fn new(name: impl Into<String>, unit: &'static str) -> Self {
+        Self { name: name.into(), unit, ..Self::default() }
+    }
+
+    /// Takes up a repetition of a load that did so much.
+    pub(crate) fn add(&mut self, measured: &Measured, done: usize, memory: f64) {
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+        let done = done as f64;
+        self.values.push(done / measured.seconds);
+        self.server_cpu.push(measured.server_cpu / done * 1e6);
+        self.own_cpu.push(measured.own_cpu / done * 1e6);
+        self.latencies.push([0.5, 0.99, 0.999].map(|share| measured.percentile(share)));
+        self.memory.push(memory);
+    }
+
+    fn ratio(&self) -> Option<f64> {
+        let ratios: Vec<f64> = self.values.iter().zip(&self.ceilings).map(|(value, ceiling)| value / ceiling).collect();
+        median(&ratios)
+    }
+}
+
+fn median(values: &[f64]) -> Option<f64> {
+    let mut values = values.to_vec();
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
+fn shown(value: Option<f64>) -> String {
+    match value {
+        None => String::new(),
+        Some(value) if value >= 100.0 => format!("{value:.0}"),
+        Some(value) if value >= 10.0 => format!("{value:.1}"),
+        Some(value) => format!("{value:.2}"),
+    }
+}
+
+/// How far the least and the greatest are from the median, in percent of it.
+fn spread(values: &[f64]) -> String {
+    let (Some(median), true) = (median(values), values.len() > 1) else { return String::new() };
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let greatest = values.iter().copied().fold(0.0, f64::max);
+    format!("{:+.0}/{:+.0} %", (least / median - 1.0) * 100.0, (greatest / median - 1.0) * 100.0)
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = |place: usize| median(&self.latencies.iter().map(|latencies| latencies[place]).collect::<Vec<_>>());
+        let latencies =
+            if self.latencies.is_empty() { String::new() } else { [0, 1, 2].map(|place| shown(at(place))).join(" / ") };
+        write!(
+            out,
+            "| {} | {} {} | {} | {} | {} | {} | {} | {} | {} |",
+            self.name,
+            shown(median(&self.values)),
+            self.unit,
+            spread(&self.values),
+            shown(median(&self.ceilings)),
+            self.ratio().map_or(String::new(), |ratio| format!("{:.0} %", ratio * 100.0)),
+            shown(median(&self.server_cpu)),
+            shown(median(&self.own_cpu)),
+            latencies,
+            shown(median(&self.memory)),
+        )
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(out, "{}\n", self.machine)?;
+        writeln!(
+            out,
+            "| figure | median | spread | ceiling | ratio | server CPU µs each | load CPU µs each \
+             | p50 / p99 / p99.9 ms | most memory MiB |"
+        )?;
+        writeln!(out, "|---|---|---|---|---|---|---|---|---|")?;
+        self.figures.iter().try_for_each(|figure| writeln!(out, "{figure}"))
+    }
+}
+
+/// The machine's processor time so far: of all, and of this program with its children that have ended.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    busy: f64,
+    all: f64,
+    own: f64,
+}
+
+impl Machine {
+    pub(crate) fn now() -> Result<Self, Failure> {
+        let stat = std::fs::read_to_string("/proc/stat")?;
+        let line = stat.lines().next().unwrap_or_default();
+        let ticks: Vec<f64> = line.split_whitespace().skip(1).map(str::parse).collect::<Result<_, _>>()?;
+        let all: f64 = ticks.iter().sum();
+        let idle: f64 = ticks.iter().skip(3).take(2).sum();
+        Ok(Self { busy: all - idle, all, own: cpu("self")? * 100.0 + children()? })
+    }
+
+    /// How much of it others took since then.
+    pub(crate) fn until_now(&self) -> Result<String, Failure> {
+        let now = Self::now()?;
+        let all = now.all - self.all;
+        let others = ((now.busy - self.busy) - (now.own - self.own)).max(0.0) / all * 100.0;
+        let processors = std::thread::available_parallelism()?;
+        Ok(format!("{processors} processors, of which others, and the system for itself, took {others:.0} % meanwhile"))
+    }
+}
+
+/// Ticks of processor time of the children that have ended.
+fn children() -> Result<f64, Failure> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let after = stat.rsplit(')').next().unwrap_or_default();
+    let ticks: Result<Vec<f64>, _> = after.split_whitespace().skip(13).take(2).map(str::parse).collect();
+    Ok(ticks?.into_iter().sum())
+}
