@@ -1,5 +1,7 @@
 //! The HTTP face: the whole route table, one line per path, and what stands around it.
 
+mod attachments;
+mod base_url;
 mod body;
 mod comments;
 mod document;
@@ -94,6 +96,12 @@ fn operations() -> (Router<AppState>, OpenApi) {
         .routes(routes!(threads::update_thread))
         .routes(routes!(comments::update_thread_comment))
         .routes(routes!(comments::update_trace_comment))
+        .routes(routes!(attachments::attachment_list))
+        .routes(routes!(attachments::complete_multi_part_upload))
+        .routes(routes!(attachments::delete_attachments))
+        .routes(routes!(attachments::download_attachment))
+        .routes(routes!(attachments::start_multi_part_upload))
+        .routes(routes!(attachments::upload_attachment))
         .routes(routes!(workspaces::check_access))
         .routes(routes!(workspaces::get_workspace_name))
         .routes(routes!(environments::find_environments, environments::create_environment))

@@ -106,6 +106,10 @@ pub struct ServeConfig {
     /// Longest time a query may take; beyond it, the request is answered 503.
     #[arg(long, env = "SPANDREL_READ_SECONDS_MAX", default_value_t = 30, value_name = "SECONDS")]
     pub read_seconds_max: u64,
+    /// Bytes of attachments that are put in the place of references to them when a span or trace is read; further
+    /// references stay what they are.
+    #[arg(long, env = "SPANDREL_ATTACHMENT_INLINE_BYTES_MAX", default_value_t = 100 << 20, value_name = "BYTES")]
+    pub attachment_inline_bytes_max: u64,
     /// How long to wait for requests that have begun when the server is told to stop.
     #[arg(long, env = "SPANDREL_SHUTDOWN_SECONDS_MAX", default_value_t = 30, value_name = "SECONDS")]
     pub shutdown_seconds_max: u64,
@@ -136,6 +140,7 @@ impl ServeConfig {
             readers: self.readers,
             read_time_max: std::time::Duration::from_secs(self.read_seconds_max),
             bytes_max: self.database_bytes_max,
+            inline_bytes_max: self.attachment_inline_bytes_max,
             environments_max: self.text.environments_max,
         }
     }

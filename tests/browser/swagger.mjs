@@ -33,7 +33,7 @@ const NEED_AN_ID = [
 ];
 // What the others need is made by the operations before them; deleting comes last.
 const isDelete = ({ operationId }) => operationId.startsWith("delete");
-const isCreate = ({ operationId }) => operationId.startsWith("create");
+const isCreate = ({ operationId }) => operationId.startsWith("create") || operationId === "uploadAttachment";
 const rank = (operation) => (isCreate(operation) ? 0 : isDelete(operation) ? 2 : 1);
 const unedited = operations
   .filter(({ operationId }) => !NEED_AN_ID.includes(operationId))
