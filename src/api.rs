@@ -27,6 +27,7 @@ mod swagger_ui;
 mod threads;
 mod toggles;
 mod traces;
+mod ui;
 mod unknown;
 mod workspaces;
 
@@ -46,6 +47,7 @@ pub use document::Document;
 pub use middleware::{Prefix, rewrite};
 pub use strict::{Strict, Strictness};
 pub use swagger_ui::START;
+pub use ui::Ui;
 
 /// The operations and the document generated from them, not yet finished. The lines of each tag stand in the order of the
 /// published documentation: it is the order of the document, and that of Swagger UI.
@@ -145,20 +147,21 @@ pub fn document() -> Document {
     Document::finish(&operations().1)
 }
 
-/// Everything that is answered.
-pub fn router(state: AppState) -> Router {
+/// Everything that is answered; with a user interface in the place of our own first page, if there is one.
+pub fn router(state: AppState, ui: Option<Ui>) -> Router {
     let (mut operations, generated) = operations();
     let document = Document::finish(&generated);
     if let Some(strict) = &state.strict {
         let layer = from_fn_with_state((Arc::clone(strict), state.clone()), strict::check);
         operations = operations.route_layer(layer);
     }
-    let app = operations
-        .merge(home::routes())
-        .merge(document.routes())
-        .merge(swagger_ui::routes())
+    let operations = operations.merge(document.routes()).merge(swagger_ui::routes());
+    let app = match ui {
+        None => operations.merge(home::routes()).fallback(unknown::path),
+        Some(ui) => operations.fallback(move |request| ui.serve(request)),
+    };
+    let app = app
         .method_not_allowed_fallback(unknown::method)
-        .fallback(unknown::path)
         // Our own limit, which is larger, answers in our own words.
         .layer(DefaultBodyLimit::disable())
         .with_state(state);

@@ -84,6 +84,9 @@ pub struct ServeConfig {
     /// Keep the data in a temporary folder that is removed on exit, without waiting for the disk.
     #[arg(long, env = "SPANDREL_EPHEMERAL", conflicts_with = "database")]
     pub ephemeral: bool,
+    /// Folder with a built user interface, to be served beside the API.
+    #[arg(long, env = "SPANDREL_UI_DIR", value_name = "DIR")]
+    pub ui_dir: Option<PathBuf>,
     /// File to write the base URL to once the server answers.
     #[arg(long, env = "SPANDREL_READY_FILE", value_name = "FILE")]
     pub ready_file: Option<PathBuf>,

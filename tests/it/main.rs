@@ -31,5 +31,6 @@ mod tidy;
 mod trace_lists;
 mod traces;
 mod transport;
+mod ui;
 mod update;
 mod upgrades;
