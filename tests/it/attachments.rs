@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::support::{Answer, Api, Process, Server, database, fresh_id, in_workspace, wait_for};
 
 const UPLOAD: &str = "/v1/private/attachment/upload";
+const DELETE: &str = "/v1/private/attachment/delete";
 const START: &str = "2024-01-15T09:30:00Z";
 
 /// What a file belongs to.
@@ -268,7 +269,6 @@ async fn a_content_is_kept_once_and_as_long_as_a_file_has_it() {
 
     let project = project(api).await;
     let delete = |owner: Owner<'_>, names: Value| json!({"file_names": names, "entity_type": owner.0, "entity_id": owner.1, "container_id": project});
-    const DELETE: &str = "/v1/private/attachment/delete";
     api.post(DELETE, &delete(one, json!(["b.txt", "unknown"]))).await.expect(204);
     assert_eq!(one.names(api).await, ["a.txt"]);
     let elsewhere = json!({"file_names": ["a.txt"], "entity_type": "trace", "entity_id": one.1});
