@@ -1,5 +1,7 @@
 //! The HTTP face: the whole route table, one line per path, and what stands around it.
 
+mod attachments;
+mod base_url;
 mod body;
 mod comments;
 mod document;
@@ -26,6 +28,7 @@ mod swagger_ui;
 mod threads;
 mod toggles;
 mod traces;
+mod ui;
 mod unknown;
 mod workspaces;
 
@@ -45,6 +48,7 @@ pub use document::Document;
 pub use middleware::{Prefix, rewrite};
 pub use strict::{Strict, Strictness};
 pub use swagger_ui::START;
+pub use ui::Ui;
 
 /// The operations and the document generated from them, not yet finished. The lines of each tag stand in the order of the
 /// published documentation: it is the order of the document, and that of Swagger UI.
@@ -95,6 +99,12 @@ fn operations() -> (Router<AppState>, OpenApi) {
         .routes(routes!(threads::update_thread))
         .routes(routes!(comments::update_thread_comment))
         .routes(routes!(comments::update_trace_comment))
+        .routes(routes!(attachments::attachment_list))
+        .routes(routes!(attachments::complete_multi_part_upload))
+        .routes(routes!(attachments::delete_attachments))
+        .routes(routes!(attachments::download_attachment))
+        .routes(routes!(attachments::start_multi_part_upload))
+        .routes(routes!(attachments::upload_attachment))
         .routes(routes!(workspaces::check_access))
         .routes(routes!(workspaces::get_workspace_name))
         .routes(routes!(environments::find_environments, environments::create_environment))
@@ -140,20 +150,21 @@ pub fn document() -> Document {
     Document::finish(&operations().1)
 }
 
-/// Everything that is answered.
-pub fn router(state: AppState) -> Router {
+/// Everything that is answered; with a user interface in the place of our own first page, if there is one.
+pub fn router(state: AppState, ui: Option<Ui>) -> Router {
     let (mut operations, generated) = operations();
     let document = Document::finish(&generated);
     if let Some(strict) = &state.strict {
         let layer = from_fn_with_state((Arc::clone(strict), state.clone()), strict::check);
         operations = operations.route_layer(layer);
     }
-    let app = operations
-        .merge(home::routes())
-        .merge(document.routes())
-        .merge(swagger_ui::routes())
+    let operations = operations.merge(document.routes()).merge(swagger_ui::routes());
+    let app = match ui {
+        None => operations.merge(home::routes()).fallback(unknown::path),
+        Some(ui) => operations.fallback(move |request| ui.serve(request)),
+    };
+    let app = app
         .method_not_allowed_fallback(unknown::method)
-        .fallback(unknown::path)
         // Our own limit, which is larger, answers in our own words.
         .layer(DefaultBodyLimit::disable())
         .with_state(state);

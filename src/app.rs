@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, BodyLimits, Strict};
+use crate::api::{self, BodyLimits, Strict, Ui};
 use crate::clock::Clock;
 use crate::config::ServeConfig;
 use crate::cost::Prices;
@@ -52,6 +52,7 @@ pub struct AppState {
 /// A server with everything it needs, ready to be run.
 pub struct App {
     state: AppState,
+    ui: Option<Ui>,
     committer: JoinHandle<()>,
     closing: CancellationToken,
     grace: Duration,
@@ -62,9 +63,10 @@ impl App {
     /// Starts what works behind the requests.
     ///
     /// # Errors
-    /// The document asks for something that strict mode cannot check.
+    /// The document asks for something that strict mode cannot check, or the folder of the user interface has none.
     pub fn new(store: Arc<dyn Store>, config: &ServeConfig, clock: Clock) -> Result<Self, String> {
         let strict = Strict::new(config.strict)?.map(Arc::new);
+        let ui = config.ui_dir.as_deref().map(Ui::open).transpose()?;
         let closing = CancellationToken::new();
         let (ingest, committer) = Ingest::start(Arc::clone(&store), config.ingest, closing.clone());
         let state = AppState {
@@ -77,6 +79,7 @@ impl App {
         };
         Ok(Self {
             state,
+            ui,
             committer,
             closing,
             grace: Duration::from_secs(config.shutdown_seconds_max),
@@ -87,9 +90,9 @@ impl App {
     /// Serves until `shutdown`; then takes no more requests, finishes those begun, stores what was accepted, and lets
     /// go of the database.
     pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) {
-        let Self { state, committer, closing, grace, limits } = self;
+        let Self { state, ui, committer, closing, grace, limits } = self;
         let store = Arc::clone(&state.store);
-        let router = api::router(state);
+        let router = api::router(state, ui);
         server::serve(listener, router, limits, shutdown, grace).await;
         // What is in the queue is stored; requests that did not end in time find it closed.
         closing.cancel();

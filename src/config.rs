@@ -84,6 +84,9 @@ pub struct ServeConfig {
     /// Keep the data in a temporary folder that is removed on exit, without waiting for the disk.
     #[arg(long, env = "SPANDREL_EPHEMERAL", conflicts_with = "database")]
     pub ephemeral: bool,
+    /// Folder with a built user interface, to be served beside the API.
+    #[arg(long, env = "SPANDREL_UI_DIR", value_name = "DIR")]
+    pub ui_dir: Option<PathBuf>,
     /// File to write the base URL to once the server answers.
     #[arg(long, env = "SPANDREL_READY_FILE", value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
@@ -110,6 +113,10 @@ pub struct ServeConfig {
     /// Longest time a query may take; beyond it, the request is answered 503.
     #[arg(long, env = "SPANDREL_READ_SECONDS_MAX", default_value_t = 30, value_name = "SECONDS")]
     pub read_seconds_max: u64,
+    /// Bytes of attachments that are put in the place of references to them when a span or trace is read; further
+    /// references stay what they are.
+    #[arg(long, env = "SPANDREL_ATTACHMENT_INLINE_BYTES_MAX", default_value_t = 100 << 20, value_name = "BYTES")]
+    pub attachment_inline_bytes_max: u64,
     /// How long to wait for requests that have begun when the server is told to stop.
     #[arg(long, env = "SPANDREL_SHUTDOWN_SECONDS_MAX", default_value_t = 30, value_name = "SECONDS")]
     pub shutdown_seconds_max: u64,
@@ -141,6 +148,7 @@ impl ServeConfig {
             read_time_max: std::time::Duration::from_secs(self.read_seconds_max),
             bytes_max: self.database_bytes_max,
             journal_bytes_max: self.journal_bytes_max,
+            inline_bytes_max: self.attachment_inline_bytes_max,
             environments_max: self.text.environments_max,
         }
     }

@@ -35,6 +35,8 @@ pub enum ApiError {
     TooLarge(String),
     /// 415: the body is not JSON, or packed in a way that is not understood.
     UnsupportedMediaType(String),
+    /// 416: a part of a file is asked for that it does not have.
+    NoSuchRange,
     /// 422: the body can be read, but breaks rules; all of them are told.
     Unprocessable(Vec<Violation>),
     /// 429: cannot be taken now. SDKs keep what gets this answer and send it again after so many seconds.
@@ -77,6 +79,7 @@ impl ApiError {
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::NoSuchRange => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TryLater { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -106,6 +109,7 @@ impl ApiError {
             Self::Conflict(message) => message.into_owned(),
             Self::Unavailable(message) => message.to_owned(),
             Self::MethodNotAllowed => "HTTP 405 Method Not Allowed".to_owned(),
+            Self::NoSuchRange => "HTTP 416 Range Not Satisfiable".to_owned(),
             Self::TooSlow => "The request did not arrive in time".to_owned(),
             Self::Internal => "There was an error processing your request. It has been logged.".to_owned(),
         };

@@ -82,6 +82,9 @@ async fn serve(config: &ServeConfig) -> Result<ExitCode, Failure> {
     let address = format!("http://{}", listener.local_addr()?);
     println!("Spandrel {} serves {address}", spandrel::app::VERSION);
     println!("  database    {database}");
+    if let Some(folder) = &config.ui_dir {
+        println!("  UI          {address}/ from {}", folder.display());
+    }
     println!("  Swagger UI  {address}/{}", api::START);
     if let Some(file) = &config.ready_file {
         // The listener already queues connections: whoever reads the file is answered.

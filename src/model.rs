@@ -6,6 +6,7 @@
 //!
 //! Doc comments on fields become descriptions in the public document: they are written for its readers.
 
+mod attachment;
 mod both_spellings;
 mod comment;
 mod decimal;
@@ -16,6 +17,7 @@ mod feedback_definition;
 mod feedback_score;
 mod id;
 mod ids;
+mod integer;
 mod json;
 mod limits;
 mod operator;
@@ -39,6 +41,7 @@ mod usage;
 mod validation;
 mod workspace;
 
+pub use attachment::*;
 pub use both_spellings::BothSpellings;
 pub use comment::{Comment, CommentCreated, CommentPublic};
 pub use decimal::{Cost, Decimal};
@@ -59,6 +62,7 @@ pub use feedback_score::{
 };
 pub use id::Id;
 pub use ids::{BatchDelete, Ids};
+pub use integer::{Int32, Int64, Integer};
 pub use json::{JsonListString, JsonListStringPublic, JsonListStringWrite, Object, Payload, is_null};
 pub use limits::{Limited, TextLimits};
 pub use operator::Operator;

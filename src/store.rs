@@ -4,6 +4,7 @@
 //! in [`open`], [`migrate`] and [`check`].
 
 mod apply;
+mod attachment;
 mod cells;
 mod condition;
 mod manage;
@@ -12,8 +13,9 @@ mod query;
 mod sqlite;
 mod sums;
 mod tables;
+mod upload;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -28,12 +30,14 @@ use crate::record::{
     TagChange, Target, ThreadScore, TraceFields, TraceRecord,
 };
 
+pub use attachment::{AttachmentQuery, NewAttachment, StoredAttachment};
 pub use manage::{DefinitionChange, EnvironmentChange, Manage, ManageRefusal, ProjectChange};
 pub use query::{
     Amount, DefinitionQuery, Group, Intervals, Kind, Order, PROJECTS_SORTABLE, ProjectQuery, ProjectSort, Query,
     Series, SeriesQuery, SortField, Stats,
 };
 pub use sqlite::{Checkpoints, SqliteOptions, SqliteStore, connect};
+pub use upload::{ContentHash, ReceivedFile, Upload};
 
 /// The workspace every installation begins with, and the id of its default project.
 pub const DEFAULT_WORKSPACE: &str = "default";
@@ -173,13 +177,31 @@ pub enum Change {
     },
     /// Comments go, those that exist.
     DeleteComments(Vec<Id>),
+    /// A file is attached to what may come later.
+    PutAttachment(Box<NewAttachment>),
+    /// Attachments go, those that exist.
+    DeleteAttachments {
+        /// Their project.
+        project: ProjectRef,
+        /// What they belong to.
+        target: Target,
+        /// Their names.
+        names: Vec<String>,
+    },
 }
 
 impl Change {
-    /// Whether traces go with all that belongs to them.
+    /// Whether it may leave something behind that is removed after it: spans of traces, files.
     #[must_use]
-    pub fn deletes_traces(&self) -> bool {
-        matches!(self, Self::DeleteTraces(_) | Self::DeleteThreads { .. })
+    pub fn leaves_something(&self) -> bool {
+        matches!(
+            self,
+            Self::DeleteSpan(_)
+                | Self::DeleteTraces(_)
+                | Self::DeleteThreads { .. }
+                | Self::PutAttachment(_)
+                | Self::DeleteAttachments { .. }
+        )
     }
 }
 
@@ -198,6 +220,7 @@ impl Submission {
             Change::CloseThreads { thread_ids, .. } | Change::DeleteThreads { thread_ids, .. } => thread_ids.len(),
             Change::Scores(scores) => scores.len(),
             Change::ScoreThreads(scores) => scores.len(),
+            Change::DeleteAttachments { names, .. } => names.len(),
             _ => 1,
         }
     }
@@ -219,7 +242,8 @@ impl Submission {
             }
             Change::CloseThreads { thread_ids: texts, .. }
             | Change::DeleteThreads { thread_ids: texts, .. }
-            | Change::DeleteThreadScores { names: texts, .. } => {
+            | Change::DeleteThreadScores { names: texts, .. }
+            | Change::DeleteAttachments { names: texts, .. } => {
                 texts.iter().map(|text| size_of::<String>() + text.len()).sum()
             }
             Change::UpdateThread { tags, .. } => tags.as_ref().map_or(0, TagChange::bytes),
@@ -229,6 +253,7 @@ impl Submission {
             Change::OpenThread { thread_id, .. } => thread_id.len(),
             Change::AddComment { text, .. } | Change::UpdateComment { text, .. } => text.len(),
             Change::DeleteComments(ids) | Change::DeleteTraces(ids) => size_of_val(ids.as_slice()),
+            Change::PutAttachment(attachment) => attachment.name.len() + attachment.mime_type.len(),
             Change::DeleteSpan(_) | Change::DeleteScores { .. } => size_of::<Self>(),
         }
     }
@@ -319,11 +344,35 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Unavailable`] where the same call may succeed later; anything else where it will not.
     async fn commit(&self, submissions: Vec<Submission>) -> Result<Vec<Result<(), Refusal>>, NotCommitted>;
 
+    /// Begins to receive a file. It is kept once a commit has it ([`Change::PutAttachment`]).
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    async fn upload(&self) -> Result<Upload, StoreError>;
+
+    /// The attachments that are meant, by name downwards, and how many there are on all pages.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or [`StoreError::TooLong`].
+    async fn attachments(&self, query: AttachmentQuery) -> Result<(Vec<StoredAttachment>, u64), StoreError>;
+
+    /// The file with the content of an attachment.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn attachment_file(
+        &self,
+        workspace: &str,
+        project: Id,
+        target: Target,
+        name: &str,
+    ) -> Result<Option<PathBuf>, StoreError>;
+
     /// The span with this id in this workspace.
     ///
     /// # Errors
     /// When the store cannot be read.
-    async fn span(&self, workspace: &str, id: Id) -> Result<Option<StoredSpan>, StoreError>;
+    async fn span(&self, workspace: &str, id: Id, parts: Parts) -> Result<Option<StoredSpan>, StoreError>;
 
     /// Key and id of a project of this workspace, named by its id or, without regard to letter case, its name.
     ///
@@ -360,7 +409,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the store cannot be read.
-    async fn trace(&self, workspace: &str, id: Id) -> Result<Option<StoredTrace>, StoreError>;
+    async fn trace(&self, workspace: &str, id: Id, parts: Parts) -> Result<Option<StoredTrace>, StoreError>;
 
     /// The traces of these keys, as [`Store::spans`] does.
     ///

@@ -104,6 +104,7 @@ impl Rows {
             readers: 1,
             read_time_max: Duration::MAX,
             bytes_max: 0,
+            inline_bytes_max: 0,
             journal_bytes_max: 256 << 20,
             environments_max: 100,
         };

@@ -17,10 +17,11 @@ use super::problems::{self, VIOLATIONS_TOLD_MAX};
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::model::{
-    AuthDetailsHolder, BatchDelete, Comment, DeleteFeedbackScore, DeleteThreadFeedbackScores, DeleteTraceThreads,
-    EnvironmentUpdate, EnvironmentWrite, FeedbackCreate, FeedbackScore, FeedbackScoreBatch, FeedbackScoreBatchThread,
-    FeedbackUpdate, KpiCardRequest, Limited, Object, ProjectMetricRequest, ProjectRetrieve, ProjectUpdate,
-    ProjectWrite, SpanBatchUpdate, SpanBatchWrite, SpanSearchStreamRequest, SpanUpdate, SpanWrite, TraceBatchUpdate,
+    AuthDetailsHolder, BatchDelete, Comment, CompleteMultipartUploadRequest, DeleteAttachmentsRequest,
+    DeleteFeedbackScore, DeleteThreadFeedbackScores, DeleteTraceThreads, EnvironmentUpdate, EnvironmentWrite,
+    FeedbackCreate, FeedbackScore, FeedbackScoreBatch, FeedbackScoreBatchThread, FeedbackUpdate, KpiCardRequest,
+    Limited, Object, ProjectMetricRequest, ProjectRetrieve, ProjectUpdate, ProjectWrite, SpanBatchUpdate,
+    SpanBatchWrite, SpanSearchStreamRequest, SpanUpdate, SpanWrite, StartMultipartUploadRequest, TraceBatchUpdate,
     TraceBatchWrite, TraceSearchStreamRequest, TraceThreadBatchIdentifier, TraceThreadBatchUpdate,
     TraceThreadIdentifier, TraceThreadSearchStreamRequest, TraceThreadUpdate, TraceUpdate, TraceWrite, Violation,
     WorkspaceConfiguration, flatten,
@@ -40,7 +41,10 @@ pub struct BodyLimits {
     /// How many times larger than it was sent a body may become when it is unpacked. Up to 32 MiB it may in any case.
     #[arg(long, env = "SPANDREL_BODY_RATIO_MAX", default_value_t = 250, value_name = "TIMES")]
     pub body_ratio_max: usize,
-    /// Longest time in which a request body must have arrived.
+    /// Largest attachment. It goes to disk as it comes, and takes no memory.
+    #[arg(long, env = "SPANDREL_ATTACHMENT_BYTES_MAX", default_value_t = 1 << 30, value_name = "BYTES")]
+    pub attachment_bytes_max: u64,
+    /// Longest time in which a request body must have arrived; of an attachment, the next piece of it.
     #[arg(long, env = "SPANDREL_BODY_SECONDS_MAX", default_value_t = 120, value_name = "SECONDS")]
     pub body_seconds_max: u64,
 }
@@ -116,6 +120,9 @@ bodies! {
     FeedbackCreate => None,
     FeedbackUpdate => None,
     WorkspaceConfiguration => None,
+    StartMultipartUploadRequest => None,
+    CompleteMultipartUploadRequest => None,
+    DeleteAttachmentsRequest => None,
     AuthDetailsHolder => None,
 }
 
@@ -229,7 +236,7 @@ pub(super) fn unsupported(expected: &str) -> ApiError {
     ApiError::UnsupportedMediaType(format!("HTTP 415 Unsupported Media Type: expected {expected}"))
 }
 
-fn is_gzip(headers: &HeaderMap) -> Result<bool, ApiError> {
+pub(super) fn is_gzip(headers: &HeaderMap) -> Result<bool, ApiError> {
     let encoding =
         headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?").trim().to_lowercase());
     match encoding.as_deref() {
@@ -239,7 +246,7 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool, ApiError> {
     }
 }
 
-fn too_large(bytes_max: usize) -> ApiError {
+pub(super) fn too_large(bytes_max: impl std::fmt::Display) -> ApiError {
     ApiError::TooLarge(format!("The request body is larger than {bytes_max} bytes"))
 }
 

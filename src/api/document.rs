@@ -19,6 +19,8 @@ use crate::model::Timestamp;
 pub(super) const SPANS: &str = "Spans";
 /// Tag of the operations on traces.
 pub(super) const TRACES: &str = "Traces";
+/// Tag of the operations on attachments.
+pub(super) const ATTACHMENTS: &str = "Attachments";
 /// Tag of the operations that tell how the server is, and who asks.
 pub(super) const CHECK: &str = "Check";
 /// Tag of the operations on environments.
@@ -47,6 +49,7 @@ pub(super) const WORKSPACES: &str = "Workspaces";
     ),
     servers((url = "/", description = "This server"), (url = "/api", description = "This server, as SDKs address it")),
     tags(
+        (name = ATTACHMENTS, description = "Attachments related resources"),
         (name = CHECK, description = "Access check resources"),
         (name = ENVIRONMENTS, description = "Environment related resources"),
         (name = FEEDBACK_DEFINITIONS, description = "Feedback definitions related resources"),

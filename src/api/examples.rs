@@ -4,9 +4,10 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     include_str!("examples/spans.json"),
     include_str!("examples/traces.json"),
+    include_str!("examples/attachments.json"),
     include_str!("examples/projects.json"),
     include_str!("examples/environments.json"),
     include_str!("examples/feedback_definitions.json"),

@@ -5,13 +5,12 @@ use axum::http::Uri;
 use crate::error::ApiError;
 
 /// Areas of Opik's API that are not implemented, by the first segment of their paths: a client is told so by name.
-const AREAS: [&str; 26] = [
+const AREAS: [&str; 25] = [
     "agent-configs",
     "agent-insights",
     "alerts",
     "annotation-queues",
     "assertion-results",
-    "attachment",
     "automations",
     "chat",
     "dashboards",
@@ -35,7 +34,8 @@ const AREAS: [&str; 26] = [
 ];
 
 /// Areas of which some operations are there.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 10] = [
+    "attachment",
     "auth",
     "environments",
     "feedback-definitions",

@@ -1,15 +1,14 @@
 //! Environments: where traced applications run, such as staging and production.
 
-use serde::de::{Error, Unexpected};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 use validator::{Validate, ValidationErrors};
 
 use super::short_text::ShortText;
 use super::validation::broken;
-use super::{Id, Timestamp};
+use super::{Id, Int32, Timestamp};
 
 /// An environment's name: letters, digits, `_` and `-`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -67,34 +66,6 @@ impl PartialSchema for EnvironmentName {
 
 impl ToSchema for EnvironmentName {}
 
-/// A whole number; `3.0` is one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct Position(pub i32);
-
-impl<'de> Deserialize<'de> for Position {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // A double holds every integer of 32 bits exactly.
-        let number = f64::deserialize(deserializer)?;
-        if number.fract() != 0.0 || !(f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number) {
-            return Err(Error::invalid_value(Unexpected::Float(number), &"an integer of 32 bits"));
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "whole and within range, as just checked")]
-        Ok(Self(number as i32))
-    }
-}
-
-impl PartialSchema for Position {
-    fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new()
-            .schema_type(Type::Integer)
-            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int32)))
-            .into()
-    }
-}
-
-impl ToSchema for Position {}
-
 /// An environment's description.
 pub type EnvironmentDescription = ShortText<500>;
 
@@ -123,7 +94,7 @@ pub struct EnvironmentWrite {
     pub color: Option<EnvironmentColor>,
     /// Where it stands among the others; 0 when absent.
     #[schema(inline)]
-    pub position: Option<Position>,
+    pub position: Option<Int32>,
 }
 
 /// What to change about an environment. Members that are left out or null stay as they are.
@@ -144,7 +115,7 @@ pub struct EnvironmentUpdate {
     pub color: Option<EnvironmentColor>,
     /// Where it stands among the others.
     #[schema(inline)]
-    pub position: Option<Position>,
+    pub position: Option<Int32>,
 }
 
 /// An environment.

@@ -3,10 +3,11 @@
 use clap::Args;
 
 use super::{
-    AuthDetailsHolder, BatchDelete, Comment, DeleteFeedbackScore, DeleteThreadFeedbackScores, DeleteTraceThreads,
-    EnvironmentUpdate, EnvironmentWrite, FeedbackCreate, FeedbackScore, FeedbackScoreBatch, FeedbackScoreBatchThread,
-    FeedbackUpdate, KpiCardRequest, ProjectMetricRequest, ProjectName, ProjectRetrieve, ProjectUpdate, ProjectWrite,
-    SpanBatchUpdate, SpanBatchWrite, SpanSearchStreamRequest, SpanUpdate, SpanWrite, Tags, TraceBatchUpdate,
+    AuthDetailsHolder, BatchDelete, Comment, CompleteMultipartUploadRequest, DeleteAttachmentsRequest,
+    DeleteFeedbackScore, DeleteThreadFeedbackScores, DeleteTraceThreads, EnvironmentUpdate, EnvironmentWrite,
+    FeedbackCreate, FeedbackScore, FeedbackScoreBatch, FeedbackScoreBatchThread, FeedbackUpdate, KpiCardRequest,
+    ProjectMetricRequest, ProjectName, ProjectRetrieve, ProjectUpdate, ProjectWrite, SpanBatchUpdate, SpanBatchWrite,
+    SpanSearchStreamRequest, SpanUpdate, SpanWrite, StartMultipartUploadRequest, Tags, TraceBatchUpdate,
     TraceBatchWrite, TraceSearchStreamRequest, TraceThreadBatchIdentifier, TraceThreadBatchUpdate,
     TraceThreadIdentifier, TraceThreadSearchStreamRequest, TraceThreadUpdate, TraceUpdate, TraceWrite, Violation,
     WorkspaceConfiguration,
@@ -15,7 +16,7 @@ use super::{
 /// How long texts may be. Generous: they keep a runaway client from filling the store, nothing more.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct TextLimits {
-    /// Longest name, model, provider or thread id of a span or trace, in characters.
+    /// Longest name, model, provider or thread id of a span or trace, or name of an attachment, in characters.
     #[arg(long, env = "SPANDREL_NAME_CHARS_MAX", default_value_t = 20_000, value_name = "CHARACTERS")]
     pub name_chars_max: usize,
     /// Longest project name, in characters.
@@ -169,6 +170,8 @@ nothing_to_limit!(
     AuthDetailsHolder,
     BatchDelete,
     Comment,
+    CompleteMultipartUploadRequest,
+    DeleteAttachmentsRequest,
     DeleteFeedbackScore,
     DeleteThreadFeedbackScores,
     DeleteTraceThreads,
@@ -197,6 +200,17 @@ impl Limited for ProjectUpdate {
     fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {
         let name = self.name.as_ref().map(|name| name.0.as_str());
         Check { pointer, path, found }.text("name", "name", name, limits.project_name_chars_max);
+    }
+}
+
+impl Limited for StartMultipartUploadRequest {
+    fn over_limits(&self, limits: &TextLimits, pointer: &str, path: &str, found: &mut Vec<Violation>) {
+        let mut check = Check { pointer, path, found };
+        let project_name = self.project_name.as_ref().map(ProjectName::trimmed);
+        check.text("project_name", "projectName", project_name, limits.project_name_chars_max);
+        let file_name = self.file_name.as_ref().map(|name| name.0.as_str());
+        check.text("file_name", "fileName", file_name, limits.name_chars_max);
+        check.text("mime_type", "mimeType", self.mime_type.as_deref(), limits.name_chars_max);
     }
 }
 

@@ -45,8 +45,7 @@ pub struct TraceThreadSearchStreamRequest {
     /// Cut the messages short.
     #[schema(default = false)]
     pub truncate: Option<bool>,
-    /// If true, references to attachments are returned as they are; if false, the attachments' content stands in their
-    /// place.
+    /// Without effect: messages have references to attachments as they are.
     #[schema(default = false)]
     pub strip_attachments: Option<bool>,
     /// Only threads whose `thread_model_id` was made from this time on, and of them only such traces.

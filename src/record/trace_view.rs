@@ -53,6 +53,8 @@ pub struct TraceView {
     pub excluded: Vec<TraceMember>,
     /// Whether payloads are cut short.
     pub truncate: bool,
+    /// Whether references to attachments stay what they are. In payloads that are cut short they do anyway.
+    pub strip_attachments: bool,
 }
 
 impl TraceView {
@@ -67,6 +69,7 @@ impl TraceView {
             scores: shows(TraceMember::FeedbackScores),
             span_scores: shows(TraceMember::SpanFeedbackScores),
             comments: shows(TraceMember::Comments),
+            attachments: !self.strip_attachments && !self.truncate,
         }
     }
 }

@@ -42,12 +42,8 @@ pub struct Parts {
     pub span_scores: bool,
     /// Comments.
     pub comments: bool,
-}
-
-impl Parts {
-    /// Everything.
-    pub const ALL: Self =
-        Self { input: true, output: true, metadata: true, scores: true, span_scores: true, comments: true };
+    /// The content of attachments, in the place of what refers to it.
+    pub attachments: bool,
 }
 
 /// How a span is shown.
@@ -57,6 +53,8 @@ pub struct View {
     pub excluded: Vec<SpanMember>,
     /// Whether payloads are cut short.
     pub truncate: bool,
+    /// Whether references to attachments stay what they are. In payloads that are cut short they do anyway.
+    pub strip_attachments: bool,
     /// Whether the project is named, as only answers about one span do.
     pub project_name: bool,
 }
@@ -73,6 +71,7 @@ impl View {
             scores: shows(SpanMember::FeedbackScores),
             span_scores: false,
             comments: shows(SpanMember::Comments),
+            attachments: !self.strip_attachments && !self.truncate,
         }
     }
 }

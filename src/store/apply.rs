@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use self::threads::{Place, Threads};
 use super::sums::{Share, Sums};
-use super::{Caller, Change, DEFAULT_PROJECT, Refusal, Submission};
+use super::{Caller, Change, ContentHash, DEFAULT_PROJECT, NewAttachment, Refusal, Submission};
 use crate::cost::{self, Prices};
 use crate::model::{Id, UpdateTags, trimmed};
 use crate::record::{
@@ -101,6 +101,22 @@ pub(super) enum Effect {
     UpdateComment { caller: Caller, id: Id, text: String },
     /// The comment goes.
     DeleteComment { comment: Key },
+    /// The file is attached, over the one of the same name.
+    PutAttachment { project: i64, attached: Attached },
+    /// These attachments go.
+    DeleteAttachments { workspace: Arc<str>, project: i64, target: Target, names: Vec<String> },
+}
+
+/// A file that is attached to something.
+#[derive(Debug)]
+pub(super) struct Attached {
+    /// What it belongs to.
+    pub owner: Key,
+    pub entity: Entity,
+    pub name: String,
+    pub mime_type: String,
+    pub hash: ContentHash,
+    pub bytes: u64,
 }
 
 /// A project to be made.
@@ -208,6 +224,8 @@ impl Wanted {
                         wanted.project(workspace, score.project.as_ref());
                     }
                 }
+                Change::PutAttachment(attachment) => wanted.project(workspace, attachment.project.as_ref()),
+                Change::DeleteAttachments { project, .. } => wanted.project(workspace, Some(project)),
                 // Made or gone, whatever there is.
                 Change::Scores(_) | Change::DeleteScores { .. } | Change::DeleteComments(_) => {}
             }
@@ -387,14 +405,42 @@ impl Commit {
                 }
                 self.effects.push(Effect::UpdateComment { caller: caller.clone(), id: *id, text: text.clone() });
             }
-            Change::DeleteComments(ids) => {
-                for id in ids {
-                    self.comments.remove(&key(id));
-                    self.effects.push(Effect::DeleteComment { comment: key(id) });
-                }
+            Change::DeleteComments(ids) => self.delete_comments(ids.iter().map(key)),
+            Change::PutAttachment(attachment) => return self.put_attachment(caller, attachment),
+            Change::DeleteAttachments { project, target, names } => {
+                self.delete_attachments(caller, project, *target, names);
             }
         }
         Ok(())
+    }
+
+    fn delete_comments(&mut self, comments: impl Iterator<Item = Key>) {
+        for comment in comments {
+            self.comments.remove(&comment);
+            self.effects.push(Effect::DeleteComment { comment });
+        }
+    }
+
+    fn put_attachment(&mut self, caller: &Caller, attachment: &NewAttachment) -> Result<(), Refusal> {
+        let NewAttachment { target, project, name, mime_type, file } = attachment;
+        let project = project.clone().unwrap_or_else(Projects::default_one);
+        let project = self.projects.key(caller, &project).ok_or(Refusal::ProjectNotFound)?;
+        let attached = Attached {
+            owner: (Arc::clone(&caller.workspace), target.id),
+            entity: target.entity,
+            name: name.clone(),
+            mime_type: mime_type.clone(),
+            hash: file.hash,
+            bytes: file.bytes,
+        };
+        self.effects.push(Effect::PutAttachment { project, attached });
+        Ok(())
+    }
+
+    fn delete_attachments(&mut self, caller: &Caller, project: &ProjectRef, target: Target, names: &[String]) {
+        let workspace = Arc::clone(&caller.workspace);
+        let Some(project) = self.projects.find(&workspace, project) else { return };
+        self.effects.push(Effect::DeleteAttachments { workspace, project, target, names: names.to_vec() });
     }
 
     fn must_exist(&self, caller: &Caller, target: Target) -> Result<(), Refusal> {
@@ -506,6 +552,9 @@ impl Commit {
             | Effect::DeleteThreadScores { thread, .. } = effect
             {
                 thread.0 = real.get(&thread.0).copied().unwrap_or(thread.0);
+            }
+            if let Effect::PutAttachment { project, .. } | Effect::DeleteAttachments { project, .. } = effect {
+                *project = real.get(project).copied().unwrap_or(*project);
             }
         }
     }

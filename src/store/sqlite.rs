@@ -4,10 +4,12 @@
 //! pool to run each statement of a commit costs more than the statements. Reads go through a pool of read-only
 //! connections beside it ([`readers`]), which see a commit as soon as it is acknowledged and never wait for one.
 
+mod attachments;
 mod backup;
 mod checkpoint;
 mod effects;
 mod errors;
+mod files;
 mod functions;
 mod load;
 mod lock;
@@ -30,9 +32,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::Connection;
 
+use super::upload::{Upload, from_io};
 use super::{
-    Amount, Caller, DefinitionQuery, Kind, Manage, ManageRefusal, NotCommitted, Order, ProjectQuery, Query, Refusal,
-    Series, SeriesQuery, Stats, Store, StoreError, Submission, Upgrade,
+    Amount, AttachmentQuery, Caller, DefinitionQuery, Kind, Manage, ManageRefusal, NotCommitted, Order, ProjectQuery,
+    Query, Refusal, Series, SeriesQuery, Stats, Store, StoreError, StoredAttachment, Submission, Upgrade,
 };
 use crate::clock::Clock;
 use crate::cost::Prices;
@@ -41,6 +44,7 @@ use crate::model::{
 };
 use crate::record::{Parts, ProjectRef, StoredSpan, StoredThread, StoredTrace, Target};
 use errors::from_rusqlite;
+use files::Files;
 use lock::Lock;
 use readers::Readers;
 use writer::Writer;
@@ -69,6 +73,8 @@ pub struct SqliteOptions {
     pub bytes_max: u64,
     /// Size of the journal from which writes wait for it to be put into the file.
     pub journal_bytes_max: u64,
+    /// Bytes of attachments that are put where the payloads of one span or trace refer to them.
+    pub inline_bytes_max: u64,
     /// Environments of a workspace beyond which spans and traces make no further ones.
     pub environments_max: usize,
 }
@@ -78,6 +84,8 @@ pub struct SqliteOptions {
 pub struct SqliteStore {
     readers: Arc<Readers>,
     writer: Writer,
+    files: Arc<Files>,
+    inline_bytes_max: u64,
     _lock: Lock,
 }
 
@@ -97,9 +105,15 @@ impl SqliteStore {
         if upgrade.is_needed() && upgrade.from > 0 {
             tracing::info!("the database was migrated from schema {:04} to {:04}", upgrade.from, upgrade.to);
         }
-        let writer = Writer::start(&path, options, clock, prices)?;
+        let files = Arc::new(Files::of(&path, options.durable).map_err(|error| from_io(&error))?);
+        let writer = Writer::start(&path, Arc::clone(&files), options, clock, prices)?;
         let readers = Arc::new(Readers::new(&path, options));
-        Ok(Self { readers, writer, _lock: lock })
+        Ok(Self { readers, writer, files, inline_bytes_max: options.inline_bytes_max, _lock: lock })
+    }
+
+    /// What reading puts in the place of references, as far as that is wanted.
+    fn inlining(&self) -> read::Inlining {
+        read::Inlining { files: Arc::clone(&self.files), bytes_max: self.inline_bytes_max }
     }
 }
 
@@ -167,11 +181,33 @@ impl Store for SqliteStore {
         self.writer.commit(submissions).await
     }
 
-    async fn span(&self, workspace: &str, id: Id) -> Result<Option<StoredSpan>, StoreError> {
-        let workspace = workspace.to_owned();
+    async fn upload(&self) -> Result<Upload, StoreError> {
+        let files = Arc::clone(&self.files);
+        let upload = tokio::task::spawn_blocking(move || files.upload()).await;
+        upload.map_err(|error| StoreError::Other(error.into()))?.map_err(|error| from_io(&error))
+    }
+
+    async fn attachments(&self, query: AttachmentQuery) -> Result<(Vec<StoredAttachment>, u64), StoreError> {
+        self.readers.read(move |connection| attachments::list(connection, &query)).await
+    }
+
+    async fn attachment_file(
+        &self,
+        workspace: &str,
+        project: Id,
+        target: Target,
+        name: &str,
+    ) -> Result<Option<PathBuf>, StoreError> {
+        let (workspace, name) = (workspace.to_owned(), name.to_owned());
+        let read = move |connection: &Connection| attachments::content(connection, &workspace, project, target, &name);
+        Ok(self.readers.read(read).await?.map(|content| self.files.path(&content)))
+    }
+
+    async fn span(&self, workspace: &str, id: Id, parts: Parts) -> Result<Option<StoredSpan>, StoreError> {
+        let (workspace, inlining) = (workspace.to_owned(), self.inlining());
         let read = move |connection: &Connection| {
             let Some(key) = read::key(connection, Kind::Spans, &workspace, id)? else { return Ok(None) };
-            Ok(read::spans(connection, &[key], Parts::ALL, usize::MAX)?.0.pop())
+            Ok(read::spans(connection, &inlining, &[key], parts, usize::MAX)?.0.pop())
         };
         self.readers.read(read).await
     }
@@ -196,14 +232,15 @@ impl Store for SqliteStore {
         parts: Parts,
         bytes_max: usize,
     ) -> Result<(Vec<StoredSpan>, usize), StoreError> {
-        self.readers.read(move |connection| read::spans(connection, &keys[from..], parts, bytes_max)).await
+        let inlining = self.inlining();
+        self.readers.read(move |connection| read::spans(connection, &inlining, &keys[from..], parts, bytes_max)).await
     }
 
-    async fn trace(&self, workspace: &str, id: Id) -> Result<Option<StoredTrace>, StoreError> {
-        let workspace = workspace.to_owned();
+    async fn trace(&self, workspace: &str, id: Id, parts: Parts) -> Result<Option<StoredTrace>, StoreError> {
+        let (workspace, inlining) = (workspace.to_owned(), self.inlining());
         let read = move |connection: &Connection| {
             let Some(key) = read::key(connection, Kind::Traces, &workspace, id)? else { return Ok(None) };
-            Ok(read::traces(connection, &[key], Parts::ALL, usize::MAX)?.0.pop())
+            Ok(read::traces(connection, &inlining, &[key], parts, usize::MAX)?.0.pop())
         };
         self.readers.read(read).await
     }
@@ -215,7 +252,8 @@ impl Store for SqliteStore {
         parts: Parts,
         bytes_max: usize,
     ) -> Result<(Vec<StoredTrace>, usize), StoreError> {
-        self.readers.read(move |connection| read::traces(connection, &keys[from..], parts, bytes_max)).await
+        let inlining = self.inlining();
+        self.readers.read(move |connection| read::traces(connection, &inlining, &keys[from..], parts, bytes_max)).await
     }
 
     async fn threads(

@@ -39,7 +39,7 @@ const NEED_AN_ID = [
 const LEADS_AWAY = "projectsRedirect";
 // What the others need is made by the operations before them; deleting comes last.
 const isDelete = ({ operationId }) => operationId.startsWith("delete");
-const isCreate = ({ operationId }) => operationId.startsWith("create");
+const isCreate = ({ operationId }) => operationId.startsWith("create") || operationId === "uploadAttachment";
 // A configuration is there once a workspace was set up.
 const isFirst = (operation) => isCreate(operation) || operation.operationId === "upsertWorkspaceConfiguration";
 const rank = (operation) => (isFirst(operation) ? 0 : isDelete(operation) ? 2 : 1);

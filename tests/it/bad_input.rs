@@ -71,6 +71,7 @@ fn stored(server: &Server) -> Vec<i64> {
         "trace_payloads",
         "scores",
         "comments",
+        "attachments",
         "threads",
         "environments",
         "feedback_definitions",

@@ -46,14 +46,14 @@ impl Own {
     async fn told(&self, workspace: &str, ids: &Ids) -> Vec<Value> {
         let mut told = Vec::new();
         for id in &ids.spans {
-            let span = self.store.span(workspace, id.parse().unwrap()).await.unwrap();
+            let span = self.store.span(workspace, id.parse().unwrap(), View::default().parts()).await.unwrap();
             told.push(span.map_or(Value::Null, |span| {
                 let view = View { project_name: true, ..View::default() };
                 serde_json::to_value(span.into_public(&view)).unwrap()
             }));
         }
         for id in &ids.traces {
-            let trace = self.store.trace(workspace, id.parse().unwrap()).await.unwrap();
+            let trace = self.store.trace(workspace, id.parse().unwrap(), TraceView::default().parts()).await.unwrap();
             told.push(
                 trace.map_or(Value::Null, |trace| {
                     serde_json::to_value(trace.into_public(&TraceView::default())).unwrap()

@@ -28,15 +28,18 @@ enum Sent {
     Lost,
     /// Another program holds the database. Without a body.
     Held,
+    /// It asks for a part of a file that is beyond its end.
+    Beyond,
 }
 
-use Sent::{Bare, Held, Json, Lost, Plain};
+use Sent::{Bare, Beyond, Held, Json, Lost, Plain};
 
 /// Operation, the status as documented, the status that comes, the address, and what is special about the request.
 /// `{span}`, with its `{trace}`, `{project}` and `{comment}`, exists and is each row's own, and so is the trace `{whole}`
 /// in the same project, with its `{remark}`, in the thread `{talk}`, which has the own id `{thread}` and the comment
-/// `{word}`; so are the project `{other}`, `{environment}` and `{definition}`; `{no}` is nowhere.
-static ROWS: [(&str, &str, u16, &str, Sent); 244] = [
+/// `{word}`; so are the project `{other}`, `{environment}` and `{definition}`; `{file}` names a file of the span in a query; `{no}` is
+/// nowhere.
+static ROWS: [(&str, &str, u16, &str, Sent); 258] = [
     ("createSpan", "201", 201, "/v1/private/spans", Json(r#"{"start_time":"2024-01-15T09:30:00Z"}"#)),
     (
         "createSpan",
@@ -478,6 +481,45 @@ static ROWS: [(&str, &str, u16, &str, Sent); 244] = [
         "/v1/private/feedback-definitions/delete",
         Json(r#"{"ids":[]}"#),
     ),
+    // Attachments.
+    ("startMultiPartUpload", "200", 200, "/v1/private/attachment/upload-start", Json(FILE)),
+    ("startMultiPartUpload", "default", 422, "/v1/private/attachment/upload-start", Json("{}")),
+    ("uploadAttachment", "204", 204, "/v1/private/attachment/upload?{file}&mime_type=text/plain", Plain),
+    ("uploadAttachment", "default", 400, "/v1/private/attachment/upload?file_name=a.txt", Plain),
+    ("uploadAttachment", "default", 429, "/v1/private/attachment/upload?{file}", Held),
+    ("completeMultiPartUpload", "204", 204, "/v1/private/attachment/upload-complete", Json(FILE)),
+    ("completeMultiPartUpload", "default", 422, "/v1/private/attachment/upload-complete", Json("{}")),
+    (
+        "attachmentList",
+        "200",
+        200,
+        "/v1/private/attachment/list?project_id={project}&{file}&path=aHR0cDovL2xvY2FsaG9zdC9hcGk",
+        Bare,
+    ),
+    ("attachmentList", "default", 400, "/v1/private/attachment/list?project_id={project}&{file}", Bare),
+    (
+        "downloadAttachment",
+        "200",
+        200,
+        "/v1/private/attachment/download?container_id={project}&{file}&mime_type=text/plain",
+        Bare,
+    ),
+    (
+        "downloadAttachment",
+        "416",
+        416,
+        "/v1/private/attachment/download?container_id={project}&{file}&mime_type=text/plain",
+        Beyond,
+    ),
+    (
+        "downloadAttachment",
+        "default",
+        404,
+        "/v1/private/attachment/download?container_id={no}&{file}&mime_type=text/plain",
+        Bare,
+    ),
+    ("deleteAttachments", "204", 204, "/v1/private/attachment/delete", Json(FILE)),
+    ("deleteAttachments", "default", 422, "/v1/private/attachment/delete", Json("{}")),
     ("checkAccess", "204", 204, "/v1/private/auth", Json("{}")),
     ("checkAccess", "default", 400, "/v1/private/auth", Lost),
     ("getWorkspaceName", "200", 200, "/v1/private/auth/workspace", Bare),
@@ -537,6 +579,10 @@ static ROWS: [(&str, &str, u16, &str, Sent); 244] = [
     ("health", "503", 503, "/health", Held),
 ];
 
+/// A file of the span that rows name, in all that is said of it.
+const FILE: &str = r#"{"file_name":"a.txt","entity_type":"span","entity_id":"{span}","file_size":2,"num_of_file_parts":1,
+    "path":"aHR0cDovL2xvY2FsaG9zdC9hcGk","upload_id":"BEMinIO","uploaded_file_parts":[]}"#;
+
 /// A span and a trace with all that rows name, made for one of them.
 struct Things(Vec<(&'static str, String)>);
 
@@ -578,6 +624,12 @@ impl Things {
                 things.push((thing, answer.header("location").rsplit('/').next().unwrap().to_owned()));
             }
         }
+        if text.contains("{file}") || text.contains("/attachment/") {
+            let file = format!("file_name=a.txt&entity_type=span&entity_id={}", things[3].1);
+            let request = api.request("PUT", &format!("/v1/private/attachment/upload?{file}")).body("{}");
+            api.send(request).await.expect(204);
+            things.push(("{file}", file));
+        }
         Self(things)
     }
 
@@ -611,6 +663,7 @@ async fn ask(api: &Api, things: &Things, (operation, _, _, address, sent): (&str
         Json(body) => request.header("content-type", "application/json").body(things.fill(body)),
         Plain => request.header("content-type", "text/plain").body("{}"),
         Lost => request.header("comet-workspace", "x".repeat(151)),
+        Beyond => request.header("range", "bytes=1000-"),
     };
     api.send(request).await
 }
@@ -693,7 +746,7 @@ async fn every_documented_answer_comes() {
 #[tokio::test]
 async fn what_comes_while_another_program_holds_the_database_comes() {
     let server = Server::start().await;
-    let things = Things::make(&server.api, "{environment} {definition} {talk} {word}").await;
+    let things = Things::make(&server.api, "{environment} {definition} {talk} {word} {file}").await;
     let held = rusqlite::Connection::open(&server.database).unwrap();
     held.execute_batch("BEGIN IMMEDIATE").unwrap();
     // The first write finds out, and is refused as the others are.
@@ -716,9 +769,16 @@ fn with_bodies() -> impl Iterator<Item = (&'static str, &'static str, Sent)> {
 /// The same without those that only read.
 fn writes() -> impl Iterator<Item = (&'static str, &'static str, Sent)> {
     with_bodies().filter(|(operation, ..)| {
-        !operation.starts_with("search")
-            && !["retrieveProject", "getTraceThread", "checkAccess", "getProjectMetrics", "getProjectKpiCards"]
-                .contains(operation)
+        const ONLY_READ: [&str; 7] = [
+            "checkAccess",
+            "completeMultiPartUpload",
+            "getProjectKpiCards",
+            "getProjectMetrics",
+            "getTraceThread",
+            "retrieveProject",
+            "startMultiPartUpload",
+        ];
+        !operation.starts_with("search") && !ONLY_READ.contains(operation)
     })
 }
 
@@ -744,7 +804,9 @@ async fn every_operation_with_a_body_refuses_what_is_no_body_in_the_same_words()
         }
         tried.insert(operation);
     }
-    let wanted = operations(&contract().document).filter(|(.., operation)| operation.get("requestBody").is_some());
+    // Any bytes are a file.
+    let is_json = |operation: &Value| operation["requestBody"]["content"].get("application/json").is_some();
+    let wanted = operations(&contract().document).filter(|(.., operation)| is_json(operation));
     let wanted: BTreeSet<&str> = wanted.map(|(.., operation)| operation["operationId"].as_str().unwrap()).collect();
     assert_eq!(tried, wanted);
 }

@@ -245,7 +245,9 @@ fn no_form_is_used_that_readers_of_openapi_3_1_stumble_over() {
         let said = ["properties", "additionalProperties", "allOf", "anyOf", "oneOf"];
         node["type"] == "object" && said.iter().all(|word| node.get(word).is_none())
     };
-    assert_eq!(places(|_, node| bare_object(node)), none, "an object of nothing, as TypeScript generators read it");
+    // Any bytes: published so.
+    let file = ["/paths/~1v1~1private~1attachment~1upload/put/requestBody/content/*~1*/schema"];
+    assert_eq!(places(|_, node| bare_object(node)), file, "an object of nothing, as TypeScript generators read it");
 }
 
 /// Keywords of JSON Schema that OpenAPI 3.0 does not have, and those of OpenAPI that came with 3.1.

@@ -174,7 +174,7 @@ fn the_printed_document_is_the_committed_one() {
 #[test]
 fn help_names_every_setting_with_its_default_and_its_environment_variable() {
     // Flags that need no default: without them there is no such thing.
-    let without = ["--no-backup", "--ephemeral", "--ready-file", "--prices"];
+    let without = ["--no-backup", "--ephemeral", "--ready-file", "--prices", "--ui-dir"];
     let short = settings(&success(&["--help"]));
     let serve = settings(&success(&["serve", "--help"]));
     assert_eq!(short, serve);

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod attachments;
 mod bad_input;
 mod batch;
 mod commits;
@@ -31,5 +32,6 @@ mod tidy;
 mod trace_lists;
 mod traces;
 mod transport;
+mod ui;
 mod update;
 mod upgrades;

@@ -34,7 +34,6 @@ pub(in crate::api) struct GetSpanQuery {
     /// place.
     #[serde(default, deserialize_with = "optional")]
     #[param(value_type = bool, default = false, required = false)]
-    #[expect(dead_code, reason = "read for its type; there are no attachments to put in yet")]
     strip_attachments: Option<Flag>,
 }
 
@@ -54,11 +53,13 @@ pub(in crate::api) async fn get_span_by_id(
     State(state): State<AppState>,
     caller: Caller,
     PathId(id): PathId,
-    ValidQuery(_query): ValidQuery<GetSpanQuery>,
+    ValidQuery(query): ValidQuery<GetSpanQuery>,
 ) -> Result<Json<SpanPublic>, ApiError> {
-    let span = state.store.span(&caller.workspace, id).await?;
+    let strip_attachments = query.strip_attachments.is_some_and(|flag| flag.0);
+    let view = View { project_name: true, strip_attachments, ..View::default() };
+    let span = state.store.span(&caller.workspace, id, view.parts()).await?;
     let span = span.ok_or_else(|| ApiError::NotFound(format!("Span id: {id} not found")))?;
-    Ok(Json(span.into_public(&View { project_name: true, ..View::default() })))
+    Ok(Json(span.into_public(&view)))
 }
 
 /// A span's type.
@@ -143,7 +144,6 @@ pub(in crate::api) struct PageQuery {
     /// place.
     #[serde(default, deserialize_with = "optional")]
     #[param(value_type = bool, default = false, required = false)]
-    #[expect(dead_code, reason = "read for its type; there are no attachments to put in yet")]
     strip_attachments: Option<Flag>,
     /// What to sort by: a JSON array of one `{"field": …, "direction": "ASC" or "DESC"}`.
     #[serde(default)]
@@ -180,6 +180,7 @@ pub(in crate::api) async fn get_spans_by_project(
     let view = View {
         excluded: excluded(page.exclude.as_deref())?,
         truncate: page.truncate.is_some_and(|flag| flag.0),
+        strip_attachments: page.strip_attachments.is_some_and(|flag| flag.0),
         project_name: false,
     };
     stream::page(state, query, order, at, view).await
@@ -219,7 +220,7 @@ pub(in crate::api) async fn search_spans(
     // A span without a start is a line that SDKs cannot read.
     let mut excluded = search.exclude.unwrap_or_default().0;
     excluded.retain(|member| *member != crate::model::SpanMember::StartTime);
-    let view = View { excluded, truncate: search.truncate.unwrap_or(false), project_name: false };
+    let view = View { excluded, truncate: search.truncate.unwrap_or(false), ..View::default() };
     stream::lines(state, query, search.limit, view).await
 }
 

@@ -97,11 +97,10 @@ pub(in crate::api) struct PageQuery {
     #[serde(default, deserialize_with = "optional")]
     #[param(value_type = bool, default = false, required = false)]
     truncate: Option<Flag>,
-    /// If true, references to attachments are returned as they are; if false, the attachments' content stands in their
-    /// place.
+    /// Without effect: messages have references to attachments as they are.
     #[serde(default, deserialize_with = "optional")]
     #[param(value_type = bool, default = false, required = false)]
-    #[expect(dead_code, reason = "read for its type; there are no attachments to put in yet")]
+    #[expect(dead_code, reason = "read for its type")]
     strip_attachments: Option<Flag>,
     /// What to sort by: a JSON array of one `{"field": …, "direction": "ASC" or "DESC"}`.
     #[serde(default)]

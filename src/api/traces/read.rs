@@ -32,7 +32,6 @@ pub(in crate::api) struct GetTraceQuery {
     /// place.
     #[serde(default, deserialize_with = "optional")]
     #[param(value_type = bool, default = false, required = false)]
-    #[expect(dead_code, reason = "read for its type; there are no attachments to put in yet")]
     strip_attachments: Option<Flag>,
 }
 
@@ -52,11 +51,13 @@ pub(in crate::api) async fn get_trace_by_id(
     State(state): State<AppState>,
     caller: Caller,
     PathId(id): PathId,
-    ValidQuery(_query): ValidQuery<GetTraceQuery>,
+    ValidQuery(query): ValidQuery<GetTraceQuery>,
 ) -> Result<Json<TracePublic>, ApiError> {
-    let trace = state.store.trace(&caller.workspace, id).await?;
+    let strip_attachments = query.strip_attachments.is_some_and(|flag| flag.0);
+    let view = TraceView { strip_attachments, ..TraceView::default() };
+    let trace = state.store.trace(&caller.workspace, id, view.parts()).await?;
     let trace = trace.ok_or_else(|| ApiError::NotFound(format!("Trace id: {id} not found")))?;
-    Ok(Json(trace.into_public(&TraceView::default())))
+    Ok(Json(trace.into_public(&view)))
 }
 
 /// Which traces a list or statistic is about.
@@ -118,7 +119,6 @@ pub(in crate::api) struct PageQuery {
     /// place.
     #[serde(default, deserialize_with = "optional")]
     #[param(value_type = bool, default = false, required = false)]
-    #[expect(dead_code, reason = "read for its type; there are no attachments to put in yet")]
     strip_attachments: Option<Flag>,
     /// What to sort by: a JSON array of one `{"field": …, "direction": "ASC" or "DESC"}`.
     #[serde(default)]
@@ -156,8 +156,11 @@ pub(in crate::api) async fn get_traces_by_project(
     let order = order(Kind::Traces, page.sorting.as_deref())?;
     query.project = project_key(&state, &caller, &project).await?;
     query.nothing = page.annotation_queue_id.is_some();
-    let view =
-        TraceView { excluded: excluded(page.exclude.as_deref())?, truncate: page.truncate.is_some_and(|flag| flag.0) };
+    let view = TraceView {
+        excluded: excluded(page.exclude.as_deref())?,
+        truncate: page.truncate.is_some_and(|flag| flag.0),
+        strip_attachments: page.strip_attachments.is_some_and(|flag| flag.0),
+    };
     stream::page(state, query, order, at, view).await
 }
 
@@ -195,7 +198,11 @@ pub(in crate::api) async fn search_traces(
     // A trace without a start is a line that SDKs cannot read.
     let mut excluded = search.exclude.unwrap_or_default().0;
     excluded.retain(|member| *member != TraceMember::StartTime);
-    let view = TraceView { excluded, truncate: search.truncate.unwrap_or(false) };
+    let view = TraceView {
+        excluded,
+        truncate: search.truncate.unwrap_or(false),
+        strip_attachments: search.strip_attachments.unwrap_or(false),
+    };
     stream::lines(state, query, search.limit, view).await
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
+use super::attachments;
 use super::purge;
 use super::workspaces::Workspaces;
 use crate::model::Id;
@@ -29,7 +30,7 @@ pub(super) fn carry_out(
             let Some(workspace) = workspaces.find(transaction, &span.0)? else { return Ok(()) };
             // The payloads go with the row.
             transaction.prepare_cached("DELETE FROM spans WHERE key = ?1")?.execute([key])?;
-            delete_said_of(transaction, workspace, Entity::Span, span.1)?;
+            delete_all_of(transaction, workspace, Entity::Span, span.1)?;
         }
         Effect::MoveSpan { key, trace_id } => {
             let sql = "UPDATE spans SET trace_id = ?2 WHERE key = ?1";
@@ -93,6 +94,11 @@ pub(super) fn carry_out(
             let Some(workspace) = workspaces.find(transaction, &comment.0)? else { return Ok(()) };
             let sql = "DELETE FROM comments WHERE workspace = ?1 AND id = ?2";
             transaction.prepare_cached(sql)?.execute(params![workspace, comment.1.0.as_bytes()])?;
+        }
+        Effect::PutAttachment { project, attached } => attachments::put(transaction, workspaces, project, attached)?,
+        Effect::DeleteAttachments { workspace, project, target, names } => {
+            let Some(workspace) = workspaces.find(transaction, &workspace)? else { return Ok(()) };
+            attachments::delete(transaction, workspace, project, target, &names)?;
         }
     }
     Ok(())
@@ -179,6 +185,17 @@ pub(super) fn delete_said_of(
     Ok(())
 }
 
+/// Scores, comments and attachments of one thing go.
+pub(super) fn delete_all_of(
+    transaction: &Transaction<'_>,
+    workspace: i64,
+    entity: Entity,
+    id: Id,
+) -> rusqlite::Result<()> {
+    delete_said_of(transaction, workspace, entity, id)?;
+    attachments::delete_of(transaction, workspace, entity, id)
+}
+
 /// A trace goes with its spans, whatever project they are in, and with what was summed up of them. Spans beyond
 /// `at_once` are gone, but removed later.
 fn delete_trace(transaction: &Transaction<'_>, workspace: i64, id: Id, at_once: &mut i64) -> rusqlite::Result<()> {
@@ -200,7 +217,7 @@ fn delete_trace(transaction: &Transaction<'_>, workspace: i64, id: Id, at_once: 
             continue;
         }
         *at_once -= spans;
-        for table in ["scores", "comments"] {
+        for table in ["scores", "comments", "attachments"] {
             let sql = format!(
                 "DELETE FROM {table} WHERE workspace = ?1 AND entity = {} \
                  AND entity_id IN (SELECT id FROM spans WHERE project = ?2 AND trace_id = ?3)",
@@ -215,5 +232,5 @@ fn delete_trace(transaction: &Transaction<'_>, workspace: i64, id: Id, at_once: 
     transaction.prepare_cached(sums)?.execute(params![workspace, trace_id])?;
     let trace = "DELETE FROM traces WHERE workspace = ?1 AND id = ?2";
     transaction.prepare_cached(trace)?.execute(params![workspace, trace_id])?;
-    delete_said_of(transaction, workspace, Entity::Trace, id)
+    delete_all_of(transaction, workspace, Entity::Trace, id)
 }

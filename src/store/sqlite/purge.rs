@@ -1,12 +1,16 @@
-//! Spans of deleted traces, and all that was in deleted projects, removed a few at a time: nobody waits while a big trace
-//! or project goes.
+//! Spans of deleted traces, all that was in deleted projects, and files that nothing refers to, removed a few at a time:
+//! nobody waits while a big trace or project goes.
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
+use super::attachments;
 use super::effects::delete_said_of;
+use super::errors::from_rusqlite;
+use super::files::Files;
 use super::workspaces::Workspaces;
 use crate::model::Id;
 use crate::record::Entity;
+use crate::store::StoreError;
 use crate::store::apply::Key;
 use crate::store::condition::NOT_PURGED;
 
@@ -14,11 +18,12 @@ use crate::store::condition::NOT_PURGED;
 pub(super) const SPANS_AT_ONCE: i64 = 1_000;
 
 /// Rows that are removed before somebody else has a turn. Chosen: some milliseconds.
-const PIECE_ROWS: usize = 200;
+pub(super) const PIECE_ROWS: usize = 200;
 
 /// Whether there is anything to be removed.
 pub(super) fn is_pending(connection: &Connection) -> rusqlite::Result<bool> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM purges) OR EXISTS (SELECT 1 FROM project_purges)";
+    let sql = "SELECT EXISTS (SELECT 1 FROM purges) OR EXISTS (SELECT 1 FROM project_purges) \
+               OR EXISTS (SELECT 1 FROM loose_contents)";
     connection.prepare_cached(sql)?.query_row([], |row| row.get(0))
 }
 
@@ -53,19 +58,21 @@ pub(super) fn make_way(
             .optional()?;
         if let Some(key) = gone {
             remove(transaction, workspace, Entity::Span, *id, key)?;
+            attachments::delete_of(transaction, workspace, Entity::Span, *id)?;
         }
     }
     Ok(())
 }
 
 /// Removes some of what is to be removed; says whether there is more.
-pub(super) fn piece(connection: &mut Connection) -> rusqlite::Result<bool> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if !piece_of_trace(&transaction)? {
-        piece_of_project(&transaction)?;
+pub(super) fn piece(connection: &mut Connection, files: &Files) -> Result<bool, StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(from_rusqlite)?;
+    if !piece_of_trace(&transaction).map_err(from_rusqlite)? {
+        piece_of_project(&transaction).map_err(from_rusqlite)?;
     }
-    let more = is_pending(&transaction)?;
-    transaction.commit()?;
+    attachments::remove_loose(&transaction, files)?;
+    let more = is_pending(&transaction).map_err(from_rusqlite)?;
+    transaction.commit().map_err(from_rusqlite)?;
     Ok(more)
 }
 
@@ -82,13 +89,17 @@ fn piece_of_trace(transaction: &Transaction<'_>) -> rusqlite::Result<bool> {
         "SELECT key, workspace, id FROM spans WHERE project = ?1 AND trace_id = ?2 AND key <= ?3 LIMIT {PIECE_ROWS}"
     );
     let removed = remove_all(transaction, Entity::Span, &sql, params![project, trace_id, last_span])?;
-    if removed < PIECE_ROWS {
+    for (workspace, id) in &removed {
+        attachments::delete_of(transaction, *workspace, Entity::Span, *id)?;
+    }
+    if removed.len() < PIECE_ROWS {
         transaction.prepare_cached("DELETE FROM purges WHERE key = ?1")?.execute([key])?;
     }
     Ok(true)
 }
 
-/// Of a deleted project, if there is one: spans first, then traces, then threads.
+/// Of a deleted project, if there is one: spans first, then traces, then threads, then attachments, which know their
+/// project themselves.
 fn piece_of_project(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     let find = "SELECT project FROM project_purges LIMIT 1";
     let project: Option<i64> = transaction.prepare_cached(find)?.query_row([], |row| row.get(0)).optional()?;
@@ -106,9 +117,12 @@ fn piece_of_project(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
             );
             transaction.prepare_cached(&sums)?.execute([project])?;
         }
-        if remove_all(transaction, entity, &sql, [project])? > 0 {
+        if !remove_all(transaction, entity, &sql, [project])?.is_empty() {
             return Ok(());
         }
+    }
+    if attachments::delete_some_of_project(transaction, project)? > 0 {
+        return Ok(());
     }
     for table in ["project_span_counts", "project_trace_counts", "project_purges"] {
         transaction.prepare_cached(&format!("DELETE FROM {table} WHERE project = ?1"))?.execute([project])?;
@@ -116,13 +130,13 @@ fn piece_of_project(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Removes the rows of a query, with what was said of them; says how many there were.
+/// Removes the rows of a query, with what was said of them; says which there were, by workspace and id.
 fn remove_all(
     transaction: &Transaction<'_>,
     entity: Entity,
     sql: &str,
     params: impl rusqlite::Params,
-) -> rusqlite::Result<usize> {
+) -> rusqlite::Result<Vec<(i64, Id)>> {
     let rows: Vec<(i64, i64, Id)> = transaction
         .prepare_cached(sql)?
         .query_map(params, |row| Ok((row.get(0)?, row.get(1)?, Id(uuid::Uuid::from_bytes(row.get(2)?)))))?
@@ -130,7 +144,7 @@ fn remove_all(
     for (key, workspace, id) in &rows {
         remove(transaction, *workspace, entity, *id, *key)?;
     }
-    Ok(rows.len())
+    Ok(rows.into_iter().map(|(_, workspace, id)| (workspace, id)).collect())
 }
 
 /// A row goes, with its payloads, scores and comments.

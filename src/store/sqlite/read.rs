@@ -3,10 +3,13 @@
 mod threads;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, Params, ToSql, params, params_from_iter};
 
+use super::attachments;
 use super::errors::from_rusqlite;
+use super::files::Files;
 use super::stats;
 use crate::filter::thread_sql;
 use crate::model::{CommentPublic, Id, NotEmpty, ScoreSource, Source, SpanType, Timestamp};
@@ -240,8 +243,16 @@ fn said_of(
     Ok(said)
 }
 
+/// What is put in the place of references to attachments.
+pub(super) struct Inlining {
+    pub files: Arc<Files>,
+    /// Bytes of one span or trace.
+    pub bytes_max: u64,
+}
+
 pub(super) fn spans(
     connection: &Connection,
+    inlining: &Inlining,
     keys: &[i64],
     parts: Parts,
     bytes_max: usize,
@@ -256,7 +267,7 @@ pub(super) fn spans(
     );
     let sql = Sql { text: sql, values: Vec::new() };
     let (found, looked_at) = one_by_one(&transaction, &sql, keys, bytes_max, |row| {
-        let span = StoredSpan {
+        let mut span = StoredSpan {
             id: id_at(row, COLUMNS_COUNT + 2, "id")?.ok_or(corrupt("id"))?,
             project_id: id_at(row, COLUMNS_COUNT, "project")?.ok_or(corrupt("project"))?,
             project_name: row.text(COLUMNS_COUNT + 1)?.unwrap_or_default(),
@@ -264,8 +275,17 @@ pub(super) fn spans(
             scores: Vec::new(),
             comments: Vec::new(),
         };
+        let workspace = integer(row, COLUMNS_COUNT + 3)?;
+        if parts.attachments {
+            let fields = &mut span.row.fields;
+            let metadata = fields.metadata.as_mut().map(|metadata| &mut metadata.raw);
+            let payloads = fields.input.iter_mut().chain(&mut fields.output).chain(metadata);
+            let target = Target { entity: Entity::Span, id: span.id };
+            let place = (workspace, fields.project);
+            attachments::put_in(&transaction, &inlining.files, place, target, payloads, inlining.bytes_max)?;
+        }
         let bytes = span.bytes();
-        Ok(((span, integer(row, COLUMNS_COUNT + 3)?), bytes))
+        Ok(((span, workspace), bytes))
     })?;
     // All are of one project, and so of one workspace.
     let workspace = found.first().map_or(0, |(_, workspace)| *workspace);
@@ -280,6 +300,7 @@ pub(super) fn spans(
 
 pub(super) fn traces(
     connection: &Connection,
+    inlining: &Inlining,
     keys: &[i64],
     parts: Parts,
     bytes_max: usize,
@@ -295,7 +316,7 @@ pub(super) fn traces(
     );
     let sql = Sql { text: sql, values: Vec::new() };
     let (found, looked_at) = one_by_one(&transaction, &sql, keys, bytes_max, |row| {
-        let trace = StoredTrace {
+        let mut trace = StoredTrace {
             id: id_at(row, OWN + 1, "id")?.ok_or(corrupt("id"))?,
             project_id: id_at(row, OWN, "project")?.ok_or(corrupt("project"))?,
             row: read_trace(row, 0)?,
@@ -304,8 +325,16 @@ pub(super) fn traces(
             span_scores: Vec::new(),
             comments: Vec::new(),
         };
+        let workspace = integer(row, OWN + 2)?;
+        if parts.attachments {
+            let fields = &mut trace.row.fields;
+            let payloads = fields.input.iter_mut().chain(&mut fields.output).chain(&mut fields.metadata);
+            let target = Target { entity: Entity::Trace, id: trace.id };
+            let place = (workspace, fields.project);
+            attachments::put_in(&transaction, &inlining.files, place, target, payloads, inlining.bytes_max)?;
+        }
         let bytes = trace.bytes();
-        Ok(((trace, integer(row, OWN + 2)?), bytes))
+        Ok(((trace, workspace), bytes))
     })?;
     let workspace = found.first().map_or(0, |(_, workspace)| *workspace);
     let mut found: Vec<StoredTrace> = found.into_iter().map(|(trace, _)| trace).collect();

@@ -8,8 +8,10 @@ use std::thread::JoinHandle;
 use rusqlite::{Connection, TransactionBehavior, params};
 use tokio::sync::oneshot;
 
+use super::attachments::Sweep;
 use super::checkpoint::Checkpoints;
 use super::errors::from_rusqlite;
+use super::files::Files;
 use super::load::load;
 use super::manage::manage;
 use super::purge;
@@ -18,7 +20,10 @@ use super::workspaces::Workspaces;
 use super::{BUSY, PAGE_BYTES, SqliteOptions};
 use crate::clock::Clock;
 use crate::cost::Prices;
-use crate::store::{Caller, Manage, ManageRefusal, NotCommitted, ProjectChange, Refusal, StoreError, Submission};
+use crate::store::upload::from_io;
+use crate::store::{
+    Caller, Change, Manage, ManageRefusal, NotCommitted, ProjectChange, Refusal, StoreError, Submission,
+};
 
 type Answer = Result<Vec<Result<(), Refusal>>, NotCommitted>;
 
@@ -40,6 +45,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn start(
         path: &Path,
+        files: Arc<Files>,
         options: SqliteOptions,
         clock: Clock,
         prices: Arc<Prices>,
@@ -51,7 +57,10 @@ impl Writer {
         let (jobs, queue) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || run(connection, checkpoints, &queue, &clock, &prices, options.environments_max))
+            .spawn(move || {
+                Work { connection, checkpoints, files, clock, prices, environments_max: options.environments_max }
+                    .run(&queue);
+            })
             .map_err(|error| StoreError::Other(error.into()))?;
         Ok(Self { jobs: std::sync::Mutex::new(Some(jobs)), thread: std::sync::Mutex::new(Some(thread)) })
     }
@@ -118,51 +127,76 @@ pub fn connect(path: &Path, options: SqliteOptions) -> rusqlite::Result<Connecti
     Ok(connection)
 }
 
-fn run(
-    mut connection: Connection,
+/// What the thread works with.
+struct Work {
+    connection: Connection,
     checkpoints: Checkpoints,
-    queue: &mpsc::Receiver<Job>,
-    clock: &Clock,
-    prices: &Prices,
+    files: Arc<Files>,
+    clock: Clock,
+    prices: Arc<Prices>,
     environments_max: usize,
-) {
-    // What an earlier run left to be removed.
-    let mut purging = purge::is_pending(&connection).unwrap_or(false);
-    // Whether removing failed, and is tried again once something else was written.
-    let mut left = false;
-    while let Some(job) = next(queue, purging) {
-        // Whoever asked may be gone; what was asked for is done all the same.
-        match job {
-            Some(Job::Commit(submissions, reply)) => {
-                let deletes = submissions.iter().any(|submission| submission.change.deletes_traces());
-                let outcome = commit(&mut connection, &submissions, clock, prices, environments_max);
-                purging |= deletes || left && outcome.is_ok();
-                let _ = reply.send(outcome.map_err(|error| NotCommitted { error, submissions }));
+}
+
+impl Work {
+    fn run(mut self, queue: &mpsc::Receiver<Job>) {
+        // What an earlier run left to be removed.
+        let mut purging = purge::is_pending(&self.connection).unwrap_or(false);
+        let mut sweep = Sweep::begin(&self.files);
+        // Whether removing failed, and is tried again once something else was written.
+        let mut left = false;
+        while let Some(job) = next(queue, purging || !sweep.is_done()) {
+            // Whoever asked may be gone; what was asked for is done all the same.
+            match job {
+                Some(Job::Commit(submissions, reply)) => {
+                    let outcome = self.commit(&submissions);
+                    let leaves = |submission: &Submission| submission.change.leaves_something();
+                    purging |= outcome.is_ok() && (left || submissions.iter().any(leaves));
+                    let _ = reply.send(outcome.map_err(|error| NotCommitted { error, submissions }));
+                }
+                Some(Job::Manage(caller, change, reply)) => {
+                    purging |= matches!(change, Manage::Project(ProjectChange::Delete(_)));
+                    let _ = reply.send(manage(&mut self.connection, &caller, change, &self.clock));
+                }
+                Some(Job::CheckWritable(reply)) => {
+                    let _ = reply.send(check_writable(&mut self.connection, &self.clock).map_err(from_rusqlite));
+                }
+                None => sweep.piece(&self.connection, &self.files),
             }
-            Some(Job::Manage(caller, change, reply)) => {
-                purging |= matches!(change, Manage::Project(ProjectChange::Delete(_)));
-                let _ = reply.send(manage(&mut connection, &caller, change, clock));
+            if purging {
+                let outcome = purge::piece(&mut self.connection, &self.files);
+                left = outcome.is_err();
+                purging = outcome.unwrap_or_else(|error| {
+                    // Told and left for later; nobody waits for it.
+                    tracing::warn!(%error, "removing what was deleted failed");
+                    false
+                });
             }
-            Some(Job::CheckWritable(reply)) => {
-                let _ = reply.send(check_writable(&mut connection, clock).map_err(from_rusqlite));
-            }
-            None => {}
+            self.checkpoints.after_commit(&self.connection);
         }
-        if purging {
-            let outcome = purge::piece(&mut connection);
-            left = outcome.is_err();
-            purging = outcome.unwrap_or_else(|error| {
-                // Told and left for later; nobody waits for it.
-                tracing::warn!(%error, "removing what was deleted failed");
-                false
-            });
+        // The last connection that closes copies what is left.
+        drop(self.checkpoints);
+        if let Err((_, error)) = self.connection.close() {
+            tracing::warn!(%error, "closing the database failed");
         }
-        checkpoints.after_commit(&connection);
     }
-    // The last connection that closes copies what is left.
-    drop(checkpoints);
-    if let Err((_, error)) = connection.close() {
-        tracing::warn!(%error, "closing the database failed");
+
+    fn commit(&mut self, submissions: &[Submission]) -> Result<Vec<Result<(), Refusal>>, StoreError> {
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(from_rusqlite)?;
+        let mut workspaces = Workspaces::default();
+        let mut commit = load(&transaction, submissions, &mut workspaces)?;
+        let now = self.clock.now();
+        let refusals = commit.apply(submissions, now);
+        commit.price(&self.prices);
+        save(&transaction, commit, &mut workspaces, &self.clock, now, self.environments_max)?;
+        let received = submissions.iter().filter_map(|submission| match &submission.change {
+            Change::PutAttachment(attachment) => Some(&attachment.file),
+            _ => None,
+        });
+        let named = self.files.name(received).map_err(|error| from_io(&error))?;
+        transaction.commit().map_err(from_rusqlite)?;
+        named.keep();
+        Ok(refusals)
     }
 }
 
@@ -190,22 +224,4 @@ fn check_writable(connection: &mut Connection, clock: &Clock) -> rusqlite::Resul
     )?;
     transaction.execute("UPDATE writable SET room = NULL", [])?;
     transaction.commit()
-}
-
-fn commit(
-    connection: &mut Connection,
-    submissions: &[Submission],
-    clock: &Clock,
-    prices: &Prices,
-    environments_max: usize,
-) -> Result<Vec<Result<(), Refusal>>, StoreError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(from_rusqlite)?;
-    let mut workspaces = Workspaces::default();
-    let mut commit = load(&transaction, submissions, &mut workspaces)?;
-    let now = clock.now();
-    let refusals = commit.apply(submissions, now);
-    commit.price(prices);
-    save(&transaction, commit, &mut workspaces, clock, now, environments_max)?;
-    transaction.commit().map_err(from_rusqlite)?;
-    Ok(refusals)
 }

@@ -35,12 +35,27 @@ const WORD: &str = "@word@";
 /// What the traces of that thread call it.
 const TALK: &str = "talk";
 
+/// Stands in a request for the id of a trace and of a span, each with a file of the plainest name.
+const OWNER: &str = "@owner@";
+
 /// Stands in a request for the id of a trace that exists in [`ANOTHER_WORKSPACE`].
 const ANOTHER_TRACE: &str = "@anothers@";
 
 /// Every placeholder for something that exists; in capital letters, it stands for the id in capital letters.
-const EXISTING: [&str; 11] =
-    [PROJECT, SPAN, TRACE, COMMENT, REMARK, THREAD, WORD, ENVIRONMENT, DEFINITION, ANOTHER_PROJECT, ANOTHER_TRACE];
+const EXISTING: [&str; 12] = [
+    PROJECT,
+    SPAN,
+    TRACE,
+    COMMENT,
+    REMARK,
+    THREAD,
+    WORD,
+    ENVIRONMENT,
+    DEFINITION,
+    ANOTHER_PROJECT,
+    ANOTHER_TRACE,
+    OWNER,
+];
 
 /// Operations that each time are in a workspace of their own: there, no name is taken, and nothing is missed.
 const ALONE: [&str; 4] =
@@ -215,9 +230,27 @@ impl Setup {
         // The plainest name, by which a project is looked up. An earlier setup of this server may have made it.
         let plain = api.post("/v1/private/projects", &json!({"name": "0"})).await;
         assert!([201, 409].contains(&plain.status), "{}", plain.text());
+        let owner = fresh_id();
+        for entity in ["trace", "span"] {
+            let file = format!("file_name=0&entity_type={entity}&entity_id={owner}&project_name=of%20the%20walk");
+            api.send(api.request("PUT", &format!("/v1/private/attachment/upload?{file}")).body("0")).await.expect(204);
+        }
         api.raw("PUT", "/v1/private/workspaces/configurations", "{}".to_owned()).await.expect(200);
         Self {
-            ids: [project, span, trace, comment, remark, thread, word, environment, definition, another, another_trace],
+            ids: [
+                project,
+                span,
+                trace,
+                comment,
+                remark,
+                thread,
+                word,
+                environment,
+                definition,
+                another,
+                another_trace,
+                owner,
+            ],
         }
     }
 
@@ -278,6 +311,12 @@ fn in_query(operation: &str, name: &str, value: &str) -> String {
     if operation == "projectsRedirect" && name == "trace_id" {
         return which_exists(value, ANOTHER_TRACE);
     }
+    if operation == "downloadAttachment" && name == "container_id" {
+        return which_exists(value, PROJECT);
+    }
+    if operation == "downloadAttachment" && name == "entity_id" {
+        return which_exists(value, OWNER);
+    }
     existing(name, value)
 }
 
@@ -301,9 +340,14 @@ pub(crate) fn with_what_is_needed(document: &Value) -> Value {
         }
     }
     // An address in base64.
-    let redirect = &mut document["paths"]["/v1/session/redirect/projects"]["get"]["parameters"];
-    for parameter in redirect.as_array_mut().unwrap().iter_mut().filter(|parameter| parameter["name"] == "path") {
-        parameter["schema"]["enum"] = json!(["aHR0cDovL2xvY2FsaG9zdDo1MTczL2FwaQ=="]);
+    let address = json!(["aHR0cDovL2xvY2FsaG9zdDo1MTczL2FwaQ=="]);
+    for (path, name, values) in
+        [("/v1/session/redirect/projects", "path", &address), ("/v1/private/attachment/list", "path", &address)]
+    {
+        let parameters = document["paths"][path]["get"]["parameters"].as_array_mut().unwrap();
+        for parameter in parameters.iter_mut().filter(|parameter| parameter["name"] == name) {
+            parameter["schema"]["enum"] = values.clone();
+        }
     }
     let schemas = &mut document["components"]["schemas"];
     // What can be taken apart by anything, and a time that ends after it began, in intervals that are not too many.
@@ -320,6 +364,7 @@ pub(crate) fn with_what_is_needed(document: &Value) -> Value {
     for request in ["ProjectMetricRequest_Public", "KpiCardRequest"] {
         schemas[request]["properties"]["interval_end"] = json!({"type": "string", "enum": ["2200-01-01T00:00:00Z"]});
     }
+    schemas["StartMultipartUploadRequest"]["properties"]["path"]["enum"] = address;
     for view in ["Create", "Update"] {
         // More than the least value, and a choice between two.
         schemas[format!("NumericalFeedbackDetail_{view}")]["properties"]["max"]["example"] = json!(1000);
@@ -372,7 +417,8 @@ pub(crate) fn trials(document: &Value) -> Vec<Trial> {
         let parameters: Vec<Parameter> = parameters.map(|node| Parameter::new(name, schemas, node)).collect();
         let values = parameters.iter().filter(|parameter| parameter.required);
         let values: Values = values.map(|parameter| (parameter.name, parameter.valid.clone())).collect();
-        let body = operation.get("requestBody").map(|body| {
+        // Any bytes are a file.
+        let body = operation.get("requestBody").filter(|_| name != "uploadAttachment").map(|body| {
             let body = schemas.resolve(body);
             let content = body["content"].as_object().unwrap();
             assert!(content.keys().eq(["application/json"]), "{name}: say how such a body is tried");

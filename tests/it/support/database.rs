@@ -21,7 +21,11 @@ pub(crate) fn recounted_in(file: &Path) {
     let database = rusqlite::Connection::open(file).unwrap();
     // What is deleted may still have to be removed.
     super::process::wait_for(|| {
-        let pending: i64 = database.query_row("SELECT count(*) FROM purges", [], |row| row.get(0)).unwrap();
+        let pending: i64 = database
+            .query_row("SELECT (SELECT count(*) FROM purges) + (SELECT count(*) FROM loose_contents)", [], |row| {
+                row.get(0)
+            })
+            .unwrap();
         (pending == 0).then_some(())
     });
     for (kept, counted) in [

@@ -194,6 +194,17 @@ async fn settings(api: &Api) -> Value {
         // There is no configuration until there is one.
         told[area] = api.get(&format!("/v1/private/{area}")).await.json();
     }
+    for project in told["projects"]["content"].as_array().unwrap().clone() {
+        for (entity, number) in [("trace", 105), ("span", 5), ("span", 98)] {
+            let project_id = project["id"].as_str().unwrap();
+            let query =
+                format!("project_id={project_id}&entity_type={entity}&entity_id={}&path=aHR0cDovL2E", id(number));
+            let list = api.get(&format!("/v1/private/attachment/list?{query}")).await.expect(200).json();
+            if list["total"] != 0 {
+                told["attachments"][entity][id(number)] = list["content"].clone();
+            }
+        }
+    }
     told
 }
 
@@ -257,6 +268,13 @@ async fn fill(api: &Api) {
     }
     fill_traces(api, start).await;
     fill_settings(api).await;
+    let file = |entity: &str, number: usize, name: &str| {
+        let query = format!("file_name={name}&entity_type={entity}&entity_id={}&project_name=other", id(number));
+        api.request("PUT", &format!("/v1/private/attachment/upload?{query}")).body("content")
+    };
+    for file in [file("trace", 105, "a.txt"), file("span", 5, "%C3%BC.png"), file("span", 98, "early")] {
+        api.send(file).await.expect(204);
+    }
 }
 
 /// Traces: one with spans and all members, one that was only updated, and one of another workspace.
