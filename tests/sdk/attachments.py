@@ -13,40 +13,22 @@ import hashlib
 import os
 import pathlib
 import random
+import subprocess
 import sys
-import tempfile
-import uuid
 
-# Before the import: the package reads these when it is imported. The user's own settings are left alone.
-os.environ["OPIK_CONFIG_PATH"] = tempfile.NamedTemporaryFile(suffix=".config", delete=False).name
-os.environ["OPIK_SENTRY_ENABLE"] = "false"
-os.environ["OPIK_ANALYTICS_ENABLE"] = "false"
+from check import check, finish, folder as home, status_of, unique
+
+# The package reads it when it is imported.
 os.environ["OPIK_URL_OVERRIDE"] = sys.argv[1]
 
 import opik  # noqa: E402
 from opik import Attachment  # noqa: E402
 from opik.rest_api import OpikApi  # noqa: E402
-from opik.rest_api.core.api_error import ApiError  # noqa: E402
 
-PROJECT = f"sdk-{uuid.uuid4().hex[:8]}"
+PROJECT = unique("sdk")
 api = OpikApi(base_url=sys.argv[1])
 client = opik.Opik(project_name=PROJECT)
-folder = pathlib.Path(tempfile.mkdtemp())
-counts = {"passed": 0, "failed": 0}
-
-
-def check(what: str, got: object, wanted: object) -> None:
-    ok = got == wanted
-    counts["passed" if ok else "failed"] += 1
-    print(f"{'ok  ' if ok else 'FAIL'}  {what}" + ("" if ok else f": got {got!r:.300}, wanted {wanted!r:.300}"))
-
-
-def status_of(call) -> object:
-    try:
-        call()
-    except ApiError as error:
-        return error.status_code
-    return "no error"
+folder = pathlib.Path(home.name)
 
 
 def image(size: int) -> bytes:
@@ -103,8 +85,8 @@ def extracted() -> None:
     files = listed("trace", trace.id)
     check("extracted: files", [(size, kind) for _, size, kind in files], [(300_008, "image/png"), (400_008, "image/png")])
     stripped = api.traces.get_trace_by_id(id=trace.id, strip_attachments=True)
-    check("extracted: references", sorted([stripped.input["messages"][0]["image"], stripped.output["image"]]),
-          sorted(f"[{name}]" for name, *_ in files))
+    references = sorted([stripped.input["messages"][0]["image"], stripped.output["image"]])
+    check("extracted: references", references, sorted(f"[{name}]" for name, *_ in files))
     whole = api.traces.get_trace_by_id(id=trace.id)
     check("extracted: input", whole.input["messages"][0]["image"].removeprefix("data:image/png;base64,"), encoded[0])
     check("extracted: text", whole.input["text"], "what is this?")
@@ -152,10 +134,32 @@ def low_level(trace: str, span: str) -> None:
     check("with the trace", (listed("trace", trace), listed("span", span)), ([], []))
 
 
+def exported() -> None:
+    """A project goes into a folder, is deleted, and comes back from there."""
+    project = unique("exported")
+    other = opik.Opik(project_name=project)
+    trace = other.trace(name="kept", input={"q": "é"}, attachments=[Attachment(data=b"raw", file_name="raw.txt")])
+    trace.span(name="step", output={"o": 1}).end()
+    trace.end()
+    other.end()
+    program = os.path.join(os.path.dirname(sys.executable), "opik")
+    for direction in ("export", "import"):
+        done = subprocess.run(
+            [program, direction, "default", project, "traces", "--path", home.name], capture_output=True, text=True
+        )
+        check(f"opik {direction}: status", (done.returncode, done.stdout if done.returncode else ""), (0, ""))
+        if direction == "export":
+            api.projects.delete_project_by_id(id=api.projects.retrieve_project(name=project).id)
+    found = client.search_traces(project_name=project)
+    check("opik import: traces", [(one.name, one.input) for one in found], [("kept", {"q": "é"})])
+    steps = client.search_spans(project_name=project)
+    check("opik import: spans", [(one.name, one.output) for one in steps], [("step", {"o": 1})])
+
+
 trace, span = explicit()
 extracted()
 uploaded(trace)
 low_level(trace, span)
+exported()
 client.end()
-print(f"{counts['passed']} passed, {counts['failed']} failed")
-sys.exit(1 if counts["failed"] else 0)
+finish()

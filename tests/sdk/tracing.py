@@ -239,7 +239,7 @@ def manual(batching: bool) -> None:
 
 
 def values() -> None:
-    # Otherwise files in payloads are taken out by the package, and lost: there is nowhere to send them to.
+    # A file in a payload stays there, if the package is told so.
     os.environ["OPIK_IS_ATTACHMENT_EXTRACTION_ACTIVE"] = "false"
     client = opik.Opik(project_name=unique("values"))
     del os.environ["OPIK_IS_ATTACHMENT_EXTRACTION_ACTIVE"]
@@ -481,11 +481,6 @@ def around() -> None:
     team.end()
 
     # What is not there says so, and harms nothing.
-    with open(os.path.join(folder.name, "note.txt"), "w", encoding="utf-8") as file:
-        file.write("note")
-    attached = client.trace(name="attached", attachments=[opik.Attachment(data=file.name)])
-    client.flush()
-    check("attachments are not there, their trace is", client.get_trace_content(attached.id).name, "attached")
     check("datasets are not there", status_of(lambda: client.get_or_create_dataset("d")), 404)
     client.end()
 
