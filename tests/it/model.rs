@@ -1,4 +1,5 @@
-//! Random sequences of writes of spans and traces, held against a simple model after each step.
+//! Random sequences of writes of spans and traces, and the threads that come of them, held against a simple model after
+//! each step.
 //!
 //! The model is the history of what was accepted: what a member is, is told from all of it every time. Writes are also
 //! delivered twice, and later than others. `SPANDREL_MODEL_SEED` repeats a run.
@@ -502,6 +503,40 @@ impl World {
         }
     }
 
+    /// Every thread is what its traces tell; without traces there is none.
+    async fn compare_threads(&self) {
+        for (project, thread) in
+            ["one", "two", "Default Project"].into_iter().flat_map(|one| [(one, "t1"), (one, "t2")])
+        {
+            let body = json!({"project_name": project, "thread_id": thread});
+            let answer = self.server.api.post("/v1/private/traces/threads/retrieve", &body).await;
+            let of_thread = |(_, trace): &(&String, &Thing)| {
+                !trace.writes.is_empty() && trace.shown("project_name") == project && trace.shown("thread_id") == thread
+            };
+            let traces: Vec<(&String, &Thing)> = self.traces.iter().filter(of_thread).collect();
+            if traces.is_empty() {
+                answer.expect(404);
+                continue;
+            }
+            let stored = answer.expect(200).json();
+            let text = |trace: &Thing, member: &str| trace.shown(member).as_str().map(str::to_owned);
+            // A trace that was only updated began before all, as far as is told, and yet comes last.
+            let first =
+                traces.iter().min_by_key(|(id, trace)| (!trace.created(), text(trace, "start_time"), *id)).unwrap();
+            let ended = traces.iter().filter(|(_, trace)| text(trace, "end_time").is_some());
+            let last = ended.max_by_key(|(id, trace)| (text(trace, "end_time"), *id));
+            assert_eq!(
+                (&stored["number_of_messages"], &stored["first_message"], &stored["last_message"]),
+                (
+                    &json!(2 * traces.len()),
+                    &first.1.shown("input"),
+                    &last.map(|(_, trace)| trace.shown("output")).unwrap_or_default()
+                ),
+                "{project} {thread}: {stored:#}"
+            );
+        }
+    }
+
     /// What its spans amount to: those of the model that are in the trace and in its project.
     fn compare_sums(&self, id: &str, trace: &Thing, stored: &Value) {
         let spans: Vec<&Thing> = self
@@ -616,6 +651,7 @@ async fn every_step_ends_where_the_model_does() {
         for step in 0..STEPS {
             world.step().await;
             world.compare().await;
+            world.compare_threads().await;
             if step % 10 == 0 {
                 recounted(&world.server);
             }
