@@ -19,7 +19,7 @@ use utoipa::IntoParams;
 use super::document::ATTACHMENTS;
 use super::extract::{ValidJson, ValidQuery};
 use super::paging::{at_least_one, small};
-use super::query::{Whole, optional};
+use super::query::{Whole, needed, optional};
 use super::{base_url, body};
 use crate::app::AppState;
 use crate::error::ApiError;
@@ -65,11 +65,6 @@ fn name_of(entity: AttachmentEntity) -> &'static str {
 /// The project of what names none is the default one.
 fn project_named(name: Option<&ProjectName>) -> Option<ProjectRef> {
     name.map(|name| ProjectRef::Name(name.trimmed().to_owned()))
-}
-
-/// A parameter that is needed.
-fn needed<T>(name: &str, value: Option<T>) -> Result<T, ApiError> {
-    value.ok_or_else(|| ApiError::bad_request(format!("query param {name} must not be null")))
 }
 
 /// A parameter that is needed, with something in it.

@@ -25,6 +25,11 @@ where
     text.parse().map(Some).map_err(|error| serde::de::Error::custom(format!("{text:?}: expected {error}")))
 }
 
+/// A parameter without which nothing can be done.
+pub(super) fn needed<T>(name: &str, value: Option<T>) -> Result<T, ApiError> {
+    value.ok_or_else(|| ApiError::bad_request(format!("query param {name} must not be null")))
+}
+
 /// A whole number.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Whole(pub i32);

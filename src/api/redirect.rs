@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 use super::base_url;
 use super::document::REDIRECT;
 use super::extract::ValidQuery;
-use super::query::optional;
+use super::query::{needed, optional};
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::model::{ErrorMessage, Id};
@@ -51,9 +51,8 @@ pub(super) async fn projects_redirect(
     caller: Caller,
     ValidQuery(RedirectQuery { trace_id, workspace_name, path }): ValidQuery<RedirectQuery>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1]), ApiError> {
-    let needed = |name: &str| ApiError::bad_request(format!("query param {name} must not be null"));
-    let trace_id = trace_id.ok_or_else(|| needed("trace_id"))?;
-    let prefix = prefix(&base_url::read(&path.ok_or_else(|| needed("path"))?)?);
+    let trace_id = needed("trace_id", trace_id)?;
+    let prefix = prefix(&base_url::read(&needed("path", path)?)?);
     let workspace = workspace_name.filter(|name| !name.is_empty()).unwrap_or_else(|| caller.workspace.to_string());
     let project = state.store.project_of_trace(&workspace, trace_id).await?;
     let project = project.ok_or_else(|| ApiError::NotFound(format!("Trace id: {trace_id} not found")))?;

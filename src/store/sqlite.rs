@@ -42,7 +42,7 @@ use crate::cost::Prices;
 use crate::model::{
     CommentPublic, EnvironmentPublic, FeedbackPublic, Id, ProjectPublic, Source, SpanType, WorkspaceConfiguration,
 };
-use crate::record::{Parts, ProjectRef, StoredSpan, StoredThread, StoredTrace, Target};
+use crate::record::{Entity, Parts, ProjectRef, StoredSpan, StoredThread, StoredTrace, Target};
 use errors::from_rusqlite;
 use files::Files;
 use lock::Lock;
@@ -273,7 +273,10 @@ impl Store for SqliteStore {
 
     async fn thread_score_names(&self, workspace: &str, project: Option<Id>) -> Result<Vec<String>, StoreError> {
         let workspace = workspace.to_owned();
-        self.readers.read(move |connection| read::thread_score_names(connection, &workspace, project)).await
+        let read = move |connection: &Connection| {
+            lookups::score_names_of(connection, &workspace, Entity::Thread, project.as_ref().map(std::slice::from_ref))
+        };
+        self.readers.read(read).await
     }
 
     async fn stats(&self, query: Query) -> Result<Stats, StoreError> {

@@ -25,11 +25,13 @@ pub(super) fn load(
     let mut wanted = Wanted::by(submissions);
     let mut commit = Commit::default();
     // What a comment is about may go in the same commit, and the comment with it.
-    let about = comments(transaction, &wanted, workspaces).map_err(from_rusqlite)?.into_iter();
-    let spans = about.filter(|(_, target)| target.entity == Entity::Span);
-    wanted.spans.extend(spans.map(|(comment, target)| (comment.0, target.id)));
-    wanted.spans.sort_unstable();
-    wanted.spans.dedup();
+    if !wanted.comments.is_empty() {
+        let about = comments(transaction, &wanted, workspaces).map_err(from_rusqlite)?.into_iter();
+        let spans = about.filter(|(_, target)| target.entity == Entity::Span);
+        wanted.spans.extend(spans.map(|(comment, target)| (comment.0, target.id)));
+        wanted.spans.sort_unstable();
+        wanted.spans.dedup();
+    }
     projects(transaction, &wanted, workspaces, &mut commit).map_err(from_rusqlite)?;
     let of_threads = threads(transaction, &wanted, workspaces, &mut commit)?;
     purge::make_way(transaction, workspaces, &wanted.spans).map_err(from_rusqlite)?;

@@ -136,24 +136,37 @@ pub(super) fn project_score_names(
     projects: Option<&[Id]>,
 ) -> Result<Vec<String>, StoreError> {
     let mut names = BTreeSet::new();
-    for (rows, entity) in [("spans", Entity::Span), ("traces", Entity::Trace), ("threads", Entity::Thread)] {
-        let mut sql = Sql::default();
-        let (workspace, entity) = (sql.bind(Value::Text(workspace.to_owned())), entity.code());
-        sql.push(&format!(
-            "SELECT DISTINCT f.name FROM projects j JOIN {rows} s ON s.project = j.key \
-             JOIN scores f ON f.workspace = j.workspace AND f.entity = {entity} AND f.entity_id = s.id \
-             WHERE j.workspace = (SELECT key FROM workspaces WHERE name = {workspace}) AND j.deleted_at IS NULL"
-        ));
-        if let Some(projects) = projects {
-            let places: Vec<String> = projects.iter().map(|id| sql.bind(id_value(*id))).collect();
-            sql.push(&format!(" AND j.id IN ({})", places.join(", ")));
-        }
-        if rows == "spans" {
-            sql.push(NOT_PURGED);
-        }
-        names.extend(rows_of(connection, &sql, |row| row.get::<_, String>(0).map_err(from_rusqlite))?);
+    for entity in [Entity::Span, Entity::Trace, Entity::Thread] {
+        names.extend(score_names_of(connection, workspace, entity, projects)?);
     }
     Ok(names.into_iter().collect())
+}
+
+/// Names of the scores of all things of one kind of a workspace, or of these projects; each once, in order.
+pub(super) fn score_names_of(
+    connection: &Connection,
+    workspace: &str,
+    entity: Entity,
+    projects: Option<&[Id]>,
+) -> Result<Vec<String>, StoreError> {
+    let (rows, purged) = match entity {
+        Entity::Span => ("spans", NOT_PURGED),
+        Entity::Trace => ("traces", ""),
+        Entity::Thread => ("threads", ""),
+    };
+    let mut sql = Sql::default();
+    let (workspace, entity) = (sql.bind(Value::Text(workspace.to_owned())), entity.code());
+    sql.push(&format!(
+        "SELECT DISTINCT f.name FROM projects j JOIN {rows} s ON s.project = j.key \
+         JOIN scores f ON f.workspace = j.workspace AND f.entity = {entity} AND f.entity_id = s.id \
+         WHERE j.workspace = (SELECT key FROM workspaces WHERE name = {workspace}) AND j.deleted_at IS NULL{purged}"
+    ));
+    if let Some(projects) = projects {
+        let places: Vec<String> = projects.iter().map(|id| sql.bind(id_value(*id))).collect();
+        sql.push(&format!(" AND j.id IN ({})", places.join(", ")));
+    }
+    sql.push(" ORDER BY f.name");
+    rows_of(connection, &sql, |row| row.get(0).map_err(from_rusqlite))
 }
 
 /// A trace may come after its spans: then these tell. Each project is looked into, whose index has them or not: there is

@@ -22,7 +22,7 @@ use crate::store::cells::{
 use crate::store::condition::{self, NOT_PURGED, SUMS_JOIN, Sql, Value, begin, filtered, id_value, order_by};
 use crate::store::{Kind, Order, Query, StoreError};
 
-pub(super) use threads::{thread_id, thread_score_names, threads};
+pub(super) use threads::{thread_id, threads};
 
 impl Cells for rusqlite::Row<'_> {
     fn integer(&self, at: usize) -> Result<Option<i64>, StoreError> {

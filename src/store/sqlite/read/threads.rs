@@ -2,12 +2,12 @@
 
 use rusqlite::{Connection, params};
 
-use super::{first, integer, one_by_one, rows, said_of};
+use super::{first, integer, one_by_one, said_of};
 use crate::filter::thread_sql::{END, EXACT_COST, FIRST_MESSAGE, LAST_MESSAGE, MESSAGES, START, USAGE};
 use crate::model::{Id, UsageSums};
 use crate::record::{Entity, StoredThread};
 use crate::store::cells::{Cells as _, corrupt, id as id_at, json, raw};
-use crate::store::condition::{Value, begin};
+use crate::store::condition::begin;
 use crate::store::{Query, StoreError};
 
 /// Threads by their keys, as `query` works them out.
@@ -74,19 +74,4 @@ pub(in crate::store::sqlite) fn thread_id(
     let sql = "SELECT h.id FROM threads h WHERE h.project = ?1 AND (h.id = ?2 OR h.thread_id = ?3) \
                ORDER BY h.id = ?2 DESC LIMIT 1";
     first(connection, sql, params![project, own, text], |row| row.get(0).map(|id| Id(uuid::Uuid::from_bytes(id))))
-}
-
-/// Names of the scores of threads, of a project's if one is named.
-pub(in crate::store::sqlite) fn thread_score_names(
-    connection: &Connection,
-    workspace: &str,
-    project: Option<Id>,
-) -> Result<Vec<String>, StoreError> {
-    let sql = "SELECT DISTINCT f.name FROM projects j JOIN threads s ON s.project = j.key \
-               JOIN scores f ON f.workspace = j.workspace AND f.entity = ?2 AND f.entity_id = s.id \
-               WHERE j.workspace = (SELECT key FROM workspaces WHERE name = ?1) AND j.deleted_at IS NULL AND (?3 IS NULL OR j.id = ?3) \
-               ORDER BY f.name";
-    let project = project.map(|id| Value::Bytes(id.0.as_bytes().to_vec()));
-    let params = params![workspace, Entity::Thread.code(), project];
-    rows(connection, sql, params, |row| Ok(row.text(0)?.unwrap_or_default()))
 }
