@@ -1,5 +1,6 @@
 //! The HTTP face: the whole route table, one line per path, and what stands around it.
 
+mod activities;
 mod attachments;
 mod base_url;
 mod body;
@@ -124,6 +125,7 @@ fn operations() -> (Router<AppState>, OpenApi) {
         .routes(routes!(projects::get_project_by_id, projects::delete_project_by_id, projects::update_project))
         .routes(routes!(projects::delete_projects_batch))
         .routes(routes!(projects::retrieve_project))
+        .routes(routes!(activities::get_recent_activity))
         .routes(routes!(project_metrics::get_project_metrics))
         .routes(routes!(project_metrics::get_project_kpi_cards))
         .routes(routes!(project_stats::get_project_stats))

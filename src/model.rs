@@ -6,6 +6,7 @@
 //!
 //! Doc comments on fields become descriptions in the public document: they are written for its readers.
 
+mod activity;
 mod attachment;
 mod both_spellings;
 mod comment;
@@ -41,6 +42,7 @@ mod usage;
 mod validation;
 mod workspace;
 
+pub use activity::{ActivityType, RecentActivityItemPublic, RecentActivityPagePublic};
 pub use attachment::*;
 pub use both_spellings::BothSpellings;
 pub use comment::{Comment, CommentCreated, CommentPublic};

@@ -34,7 +34,7 @@ pub use attachment::{AttachmentQuery, NewAttachment, StoredAttachment};
 pub use manage::{DefinitionChange, EnvironmentChange, Manage, ManageRefusal, ProjectChange};
 pub use query::{
     Amount, DefinitionQuery, Group, Intervals, Kind, Order, PROJECTS_SORTABLE, ProjectQuery, ProjectSort, Query,
-    Series, SeriesQuery, SortField, Stats,
+    Series, SeriesQuery, SortField, Stats, TraceDay,
 };
 pub use sqlite::{Checkpoints, SqliteOptions, SqliteStore, connect};
 pub use upload::{ContentHash, ReceivedFile, Upload};
@@ -508,6 +508,13 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// When the store cannot be read, or [`StoreError::TooLong`].
     async fn project_of_trace(&self, workspace: &str, trace_id: Id) -> Result<Option<Id>, StoreError>;
+
+    /// The days on which traces of a project began, by their ids, the latest first: `limit` of them after the first
+    /// `offset`, and how many there are in all.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or [`StoreError::TooLong`].
+    async fn trace_days(&self, project: i64, limit: u64, offset: u64) -> Result<(Vec<TraceDay>, u64), StoreError>;
 
     /// The environments of a workspace, the oldest first; only the one with this id, if one is named.
     ///

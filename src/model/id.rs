@@ -26,6 +26,13 @@ impl Id {
         Self(Uuid::from_u128(millis << 80 | rest))
     }
 
+    /// The time in it.
+    #[must_use]
+    pub fn time(self) -> super::Timestamp {
+        let millis = i64::try_from(self.0.as_u128() >> 80).unwrap_or_default();
+        super::Timestamp::from_nanos(millis.saturating_mul(1_000_000))
+    }
+
     /// This id with the time of another.
     #[must_use]
     pub fn at_time_of(self, other: Self) -> Self {

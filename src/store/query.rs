@@ -351,6 +351,17 @@ pub struct ProjectQuery {
     pub offset: u64,
 }
 
+/// What began on one day, by the time in its id (UTC).
+#[derive(Debug, Clone)]
+pub struct TraceDay {
+    /// The newest of the traces.
+    pub newest: Id,
+    /// Who made it.
+    pub created_by: String,
+    /// How many traces there are.
+    pub traces: u64,
+}
+
 /// Which feedback definitions are meant.
 #[derive(Debug, Clone)]
 pub struct DefinitionQuery {

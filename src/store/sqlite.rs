@@ -35,7 +35,7 @@ use rusqlite::Connection;
 use super::upload::{Upload, from_io};
 use super::{
     Amount, AttachmentQuery, Caller, DefinitionQuery, Kind, Manage, ManageRefusal, NotCommitted, Order, ProjectQuery,
-    Query, Refusal, Series, SeriesQuery, Stats, Store, StoreError, StoredAttachment, Submission, Upgrade,
+    Query, Refusal, Series, SeriesQuery, Stats, Store, StoreError, StoredAttachment, Submission, TraceDay, Upgrade,
 };
 use crate::clock::Clock;
 use crate::cost::Prices;
@@ -367,6 +367,10 @@ impl Store for SqliteStore {
     async fn project_of_trace(&self, workspace: &str, trace_id: Id) -> Result<Option<Id>, StoreError> {
         let workspace = workspace.to_owned();
         self.readers.read(move |connection| lookups::project_of_trace(connection, &workspace, trace_id)).await
+    }
+
+    async fn trace_days(&self, project: i64, limit: u64, offset: u64) -> Result<(Vec<TraceDay>, u64), StoreError> {
+        self.readers.read(move |connection| lookups::trace_days(connection, project, limit, offset)).await
     }
 
     async fn environments(&self, workspace: &str, id: Option<Id>) -> Result<Vec<EnvironmentPublic>, StoreError> {

@@ -32,7 +32,7 @@ const blockOf = ({ tags, operationId }) => `operations-${tags[0].replaceAll(" ",
 const NEED_AN_ID = [
   "addThreadComment", "findFeedbackScoreNames_1", "findFeedbackScoreNames_2", "findTokenUsageNames",
   "getFeedbackDefinitionById", "getProjectById", "getProjectMetrics", "getSpanComment", "getThreadComment",
-  "getTraceComment", "updateFeedbackDefinition", "updateProject", "updateSpanComment", "updateThread",
+  "getRecentActivity", "getTraceComment", "updateFeedbackDefinition", "updateProject", "updateSpanComment", "updateThread",
   "updateThreadComment", "updateTraceComment",
 ];
 // This leads to a page of a user interface, which is not there.

@@ -39,7 +39,7 @@ use Sent::{Bare, Beyond, Held, Json, Lost, Plain};
 /// in the same project, with its `{remark}`, in the thread `{talk}`, which has the own id `{thread}` and the comment
 /// `{word}`; so are the project `{other}`, `{environment}` and `{definition}`; `{file}` names a file of the span in a query; `{no}` is
 /// nowhere.
-static ROWS: [(&str, &str, u16, &str, Sent); 258] = [
+static ROWS: [(&str, &str, u16, &str, Sent); 261] = [
     ("createSpan", "201", 201, "/v1/private/spans", Json(r#"{"start_time":"2024-01-15T09:30:00Z"}"#)),
     (
         "createSpan",
@@ -384,6 +384,9 @@ static ROWS: [(&str, &str, u16, &str, Sent); 258] = [
     ("findTokenUsageNames", "200", 200, "/v1/private/projects/{project}/token-usage/names", Bare),
     ("findTokenUsageNames", "404", 404, "/v1/private/projects/{no}/token-usage/names", Bare),
     ("findTokenUsageNames", "default", 400, "/v1/private/projects/{project}/token-usage/names", Lost),
+    ("getRecentActivity", "200", 200, "/v1/private/projects/{project}/activities", Bare),
+    ("getRecentActivity", "400", 400, "/v1/private/projects/{project}/activities?size=101", Bare),
+    ("getRecentActivity", "default", 404, "/v1/private/projects/{no}/activities", Bare),
     ("updateProject", "204", 204, "/v1/private/projects/{project}", Json(r#"{"description":"d"}"#)),
     ("updateProject", "400", 400, "/v1/private/projects/{project}", Json(r#"{"name":1}"#)),
     ("updateProject", "404", 404, "/v1/private/projects/{no}", Json(r#"{"description":"d"}"#)),

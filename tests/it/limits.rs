@@ -62,7 +62,7 @@ const REFUSALS: [(&str, u16, &str); 41] = [
     (r"uploadAttachment query file_name: 0 characters", 400, "a file has a name, said in its description"),
     (r"createEnvironment /id: (a UUIDv4|the nil UUID)", 400, "ids that clients choose tell the time: version 7 alone"),
     (
-        r"((get|update)(Project|Environment|FeedbackDefinition)(ById)?|findTokenUsageNames|getProjectMetrics) path id: (a UUIDv4|the nil UUID)",
+        r"((get|update)(Project|Environment|FeedbackDefinition)(ById)?|findTokenUsageNames|getProjectMetrics|getRecentActivity) path (id|projectId): (a UUIDv4|the nil UUID)",
         404,
         "nothing has such an id",
     ),

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod activities;
 mod attachments;
 mod bad_input;
 mod batch;

@@ -10,8 +10,8 @@ use rusqlite::{Connection, Result};
 
 use crate::json_path::JsonPath;
 use crate::like::Like;
-use crate::model::Decimal;
-use crate::record::mean_score;
+use crate::model::{Decimal, Id, Timestamp};
+use crate::record::{DAY_NANOS, mean_score};
 use crate::store::sums::COST_FRACTION_DIGITS;
 
 /// Adds them to a connection.
@@ -20,6 +20,11 @@ pub(super) fn add(connection: &Connection) -> Result<()> {
     connection.create_scalar_function("uuid_text", 1, pure, |context| {
         let id = uuid::Uuid::from_slice(context.get_raw(0).as_bytes().unwrap_or_default());
         Ok(id.map(|id| id.to_string()).unwrap_or_default())
+    })?;
+    connection.create_scalar_function("day_start", 1, pure, |context| {
+        let id = uuid::Uuid::from_slice(context.get_raw(0).as_bytes().unwrap_or_default()).map(Id);
+        let midnight = |id: Id| id.time().nanos() / DAY_NANOS * DAY_NANOS;
+        Ok(id.ok().map(|id| Id::at(Timestamp::from_nanos(midnight(id)), false).0.as_bytes().to_vec()))
     })?;
     connection.create_scalar_function(
         "plain_json",

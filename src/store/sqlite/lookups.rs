@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, params};
 
 use super::errors::from_rusqlite;
-use super::read::{first, rows_of};
+use super::read::{first, rows, rows_of};
 use crate::model::{
     DetailsSent, EnvironmentName, EnvironmentPublic, FeedbackDetails, FeedbackPublic, FeedbackType, Id, ProjectPublic,
     ShortText, Timestamp, Visibility, WorkspaceConfiguration,
@@ -13,7 +13,7 @@ use crate::model::{
 use crate::record::{Entity, ProjectRef};
 use crate::store::apply::folded;
 use crate::store::condition::{NOT_PURGED, Sql, Value, id_value};
-use crate::store::{DefinitionQuery, Kind, ProjectQuery, ProjectSort, StoreError};
+use crate::store::{DefinitionQuery, Kind, ProjectQuery, ProjectSort, StoreError, TraceDay};
 
 type Row<'a> = rusqlite::Row<'a>;
 
@@ -185,6 +185,37 @@ pub(super) fn project_of_trace(
                WHERE p.workspace = (SELECT key FROM workspaces WHERE name = ?1) AND p.deleted_at IS NULL \
                AND EXISTS (SELECT 1 FROM spans s WHERE s.project = p.key AND s.trace_id = ?2) LIMIT 1";
     first(connection, sql, params![workspace, trace_id.0.as_bytes()], |row| id(row, 0))
+}
+
+/// Of each day, the index of ids is asked for the newest trace alone; those on the page are counted.
+pub(super) fn trace_days(
+    connection: &Connection,
+    project: i64,
+    limit: u64,
+    offset: u64,
+) -> Result<(Vec<TraceDay>, u64), StoreError> {
+    // One transaction: what is counted is of the moment in which the days were found.
+    let transaction = connection.unchecked_transaction().map_err(from_rusqlite)?;
+    let newest = |before: &str| format!("SELECT id FROM traces WHERE project = ?1{before} ORDER BY id DESC LIMIT 1");
+    let days = format!(
+        "WITH RECURSIVE days (newest) AS (SELECT ({}) UNION ALL SELECT ({}) FROM days WHERE newest IS NOT NULL) \
+         SELECT newest FROM days WHERE newest IS NOT NULL ORDER BY newest DESC",
+        newest(""),
+        newest(" AND id < day_start(days.newest)")
+    );
+    let days = rows(&transaction, &days, [project], |row| id(row, 0).map_err(from_rusqlite))?;
+    let [limit, offset] = [limit, offset].map(|number| usize::try_from(number).unwrap_or(usize::MAX));
+    let count = "SELECT (SELECT created_by FROM traces WHERE project = ?1 AND id = ?2), \
+                 (SELECT count(*) FROM traces WHERE project = ?1 AND id BETWEEN day_start(?2) AND ?2)";
+    let mut found = Vec::new();
+    for newest in days.iter().skip(offset).take(limit) {
+        let day = first(&transaction, count, params![project, newest.0.as_bytes()], |row| {
+            let traces: i64 = row.get(1)?;
+            Ok(TraceDay { newest: *newest, created_by: row.get(0)?, traces: u64::try_from(traces).unwrap_or_default() })
+        })?;
+        found.extend(day);
+    }
+    Ok((found, days.len() as u64))
 }
 
 pub(super) fn environments(

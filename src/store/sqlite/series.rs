@@ -8,6 +8,7 @@ use rusqlite::{Connection, Row};
 use super::errors::from_rusqlite;
 use super::read::{each, rows_of, summed};
 use super::stats::Sums;
+use crate::model::Id;
 use crate::store::condition::{Sql, Value, begin, filtered};
 use crate::store::query::GROUPS_MAX;
 use crate::store::{Amount, Group, Intervals, Series, SeriesQuery, StoreError};
@@ -123,9 +124,7 @@ pub(super) fn scores(connection: &Connection, asked: &SeriesQuery) -> Result<Gro
 
 /// The interval in which an id was made.
 fn interval(asked: &SeriesQuery, row: &Row<'_>, at: usize) -> rusqlite::Result<Option<usize>> {
-    let id: [u8; 16] = row.get(at)?;
-    let millis = id[..6].iter().fold(0_i64, |millis, byte| millis << 8 | i64::from(*byte));
-    let time = millis.saturating_mul(1_000_000);
+    let time = Id(uuid::Uuid::from_bytes(row.get(at)?)).time().nanos();
     Ok(if time < asked.end { asked.starts.partition_point(|start| *start <= time).checked_sub(1) } else { None })
 }
 

@@ -291,6 +291,7 @@ fn in_path(operation: &str, name: &str, value: &str) -> String {
     let existing = match (name, operation) {
         ("spanId", _) => SPAN,
         ("traceId", _) => TRACE,
+        ("projectId", _) => PROJECT,
         ("threadId" | "threadModelId", _) | ("id", "addThreadComment") => THREAD,
         ("commentId", operation) if operation.contains("Thread") => WORD,
         ("commentId", operation) if operation.contains("Trace") => REMARK,
