@@ -198,7 +198,7 @@ pub(super) fn trace_days(
     let transaction = connection.unchecked_transaction().map_err(from_rusqlite)?;
     let newest = |before: &str| format!("SELECT id FROM traces WHERE project = ?1{before} ORDER BY id DESC LIMIT 1");
     let days = format!(
-        "WITH RECURSIVE days (newest) AS (SELECT ({}) UNION ALL SELECT ({}) FROM days WHERE newest IS NOT NULL) \
+        "WITH RECURSIVE days (newest) AS (SELECT ({}) UNION SELECT ({}) FROM days WHERE newest IS NOT NULL) \
          SELECT newest FROM days WHERE newest IS NOT NULL ORDER BY newest DESC",
         newest(""),
         newest(" AND id < day_start(days.newest)")

@@ -291,12 +291,12 @@ fn in_path(operation: &str, name: &str, value: &str) -> String {
     let existing = match (name, operation) {
         ("spanId", _) => SPAN,
         ("traceId", _) => TRACE,
-        ("projectId", _) => PROJECT,
         ("threadId" | "threadModelId", _) | ("id", "addThreadComment") => THREAD,
         ("commentId", operation) if operation.contains("Thread") => WORD,
         ("commentId", operation) if operation.contains("Trace") => REMARK,
         ("commentId", _) => COMMENT,
-        (_, "getProjectById" | "findTokenUsageNames" | "getProjectMetrics" | "getProjectKpiCards") => PROJECT,
+        ("projectId", _)
+        | (_, "getProjectById" | "findTokenUsageNames" | "getProjectMetrics" | "getProjectKpiCards") => PROJECT,
         (_, "updateProject") => ANOTHER_PROJECT,
         (_, "getEnvironmentById" | "updateEnvironment") => ENVIRONMENT,
         (_, "getFeedbackDefinitionById" | "updateFeedbackDefinition") => DEFINITION,
