@@ -50,6 +50,8 @@ pub enum ApiError {
     TooSlow,
     /// 503: cannot be answered by this process.
     Unavailable(&'static str),
+    /// 500: it is stored where the database is damaged; told in the log.
+    Damaged,
     /// 500: a fault of ours; told in the log.
     Internal,
 }
@@ -83,7 +85,7 @@ impl ApiError {
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TryLater { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Damaged | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -111,6 +113,7 @@ impl ApiError {
             Self::MethodNotAllowed => "HTTP 405 Method Not Allowed".to_owned(),
             Self::NoSuchRange => "HTTP 416 Range Not Satisfiable".to_owned(),
             Self::TooSlow => "The request did not arrive in time".to_owned(),
+            Self::Damaged => "The database is damaged where this is stored. It has been logged.".to_owned(),
             Self::Internal => "There was an error processing your request. It has been logged.".to_owned(),
         };
         if errors.is_empty() {
@@ -139,7 +142,11 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Unavailable { reason, .. } => Self::Unavailable(reason),
             StoreError::TooLong => Self::Unavailable("The query took longer than it may; ask for less"),
-            StoreError::Corrupt { .. } | StoreError::Other(_) => {
+            StoreError::Damaged(_) | StoreError::Corrupt { .. } => {
+                tracing::error!(error = %error, "reading from the store failed");
+                Self::Damaged
+            }
+            StoreError::Other(_) => {
                 tracing::error!(error = %error, "reading from the store failed");
                 Self::Internal
             }
@@ -206,6 +213,7 @@ impl From<SubmitError> for ApiError {
             }
             SubmitError::ShuttingDown => Self::Unavailable("The server is shutting down"),
             SubmitError::Refused(refusal) => refusal.into(),
+            SubmitError::Damaged => Self::Damaged,
             SubmitError::Failed => Self::Internal,
         }
     }
@@ -226,6 +234,7 @@ mod tests {
         for (error, status) in [
             (ApiError::from(StoreError::Unavailable { reason: "gone", full: false }), 503),
             (StoreError::Corrupt { table: "spans", column: "id" }.into(), 500),
+            (StoreError::Damaged("?".into()).into(), 500),
             (StoreError::Other("?".into()).into(), 500),
             (Refusal::Conflict(Entity::Span, Conflict::Parent).into(), 409),
             (Refusal::ProjectNotFound.into(), 404),
@@ -235,6 +244,7 @@ mod tests {
             (SubmitError::Full { seconds: 1 }.into(), 429),
             (SubmitError::Unavailable { reason: "disk full", seconds: 5 }.into(), 429),
             (SubmitError::ShuttingDown.into(), 503),
+            (SubmitError::Damaged.into(), 500),
             (SubmitError::Failed.into(), 500),
             (SubmitError::Refused(Refusal::ProjectNotFound).into(), 404),
         ] {

@@ -52,6 +52,8 @@ pub enum SubmitError {
     ShuttingDown,
     /// The store refused this one.
     Refused(Refusal),
+    /// The database is damaged where this one belongs; told in the log.
+    Damaged,
     /// The store failed on this one; told in the log.
     Failed,
 }
@@ -302,7 +304,11 @@ fn failed(error: &StoreError, shared: &Shared) -> SubmitError {
             shared.set_trouble(Some(reason));
             SubmitError::Unavailable { reason, seconds: RETRY_SECONDS }
         }
-        StoreError::TooLong | StoreError::Corrupt { .. } | StoreError::Other(_) => {
+        StoreError::Damaged(_) | StoreError::Corrupt { .. } => {
+            tracing::error!(%error, "a write could not be stored");
+            SubmitError::Damaged
+        }
+        StoreError::TooLong | StoreError::Other(_) => {
             tracing::error!(%error, "a write could not be stored");
             SubmitError::Failed
         }

@@ -295,6 +295,9 @@ pub enum StoreError {
     /// It took longer than a query may.
     #[error("a query took longer than it may")]
     TooLong,
+    /// The file is not as it was written.
+    #[error("the database is damaged: {0}")]
+    Damaged(Box<dyn std::error::Error + Send + Sync>),
     /// A stored value that cannot be.
     #[error("corrupt value in {table}.{column}")]
     Corrupt {

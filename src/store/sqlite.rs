@@ -25,6 +25,8 @@ mod stats;
 mod workspaces;
 mod writer;
 
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -143,7 +145,23 @@ fn take(path: &Path) -> Result<(PathBuf, Lock), StoreError> {
     }
     let path = real(path);
     let lock = Lock::take(&path)?;
+    writable(&path)?;
     Ok((path, lock))
+}
+
+/// SQLite opens a file that it may only read, and one beside which it can have no journal: everything but writing would
+/// seem to be well.
+fn writable(path: &Path) -> Result<(), StoreError> {
+    let refused = |what: &Path, error: &io::Error| {
+        let (path, what) = (path.display(), what.display());
+        StoreError::Other(format!("cannot write the database {path}: {what}: {error}").into())
+    };
+    match File::options().append(true).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(refused(path, &error)),
+        _ => {}
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    tempfile::tempfile_in(folder).map(drop).map_err(|error| refused(folder, &error))
 }
 
 /// Whatever name it goes by, it is one file with one lock and one journal.

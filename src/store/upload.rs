@@ -82,6 +82,10 @@ pub(super) fn from_io(error: &io::Error) -> StoreError {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             StoreError::Unavailable { reason: "the disk is full", full: true }
         }
+        io::ErrorKind::FileTooLarge => StoreError::Unavailable { reason: "files may not become so large", full: true },
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            StoreError::Unavailable { reason: "files beside the database may not be written", full: false }
+        }
         io::ErrorKind::NotFound => StoreError::Other("a file beside the database is missing".into()),
         _ => StoreError::Unavailable { reason: "the disk does not read or write", full: false },
     }

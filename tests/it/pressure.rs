@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::{Answer, Api, Process, Server, fresh_id};
+use crate::support::{Answer, Api, Process, Server, fresh_id, until};
 
 const SPANS: &str = "/v1/private/spans";
 const BATCH: &str = "/v1/private/spans/batch";
@@ -155,7 +155,7 @@ async fn memory_for_bodies_that_is_taken_up_is_told() {
     slow.head("POST", SPANS, &[("Content-Length", &length), ("Expect", "100-continue")]);
     // Whose body is asked for has its unit.
     slow.wait_for_continue();
-    expect_try_later(&process.api.raw("POST", SPANS, large.clone()).await, "The memory for request bodies is taken up");
+    process.api.raw("POST", SPANS, large.clone()).await.expect_try_later("The memory for request bodies is taken up");
     process.api.create(&small).await;
     slow.send(small.to_string());
     slow.answer().expect(201);
@@ -180,7 +180,7 @@ async fn a_body_larger_than_the_memory_for_all_is_read_alone() {
     let mut slow = process.api.connect();
     slow.head("POST", SPANS, &[("Content-Length", &length), ("Expect", "100-continue")]);
     slow.wait_for_continue();
-    expect_try_later(&process.api.raw("POST", SPANS, large.clone()).await, "The memory for request bodies is taken up");
+    process.api.raw("POST", SPANS, large.clone()).await.expect_try_later("The memory for request bodies is taken up");
     slow.send(&large);
     slow.answer().expect(201);
     process.api.create(&small).await;
@@ -263,7 +263,7 @@ async fn a_database_at_its_size_limit_is_told_and_works_again_with_a_larger_one(
         let id = fresh_id();
         let answer = process.api.post(SPANS, &body(&id)).await;
         if answer.status != 201 {
-            expect_try_later(&answer, "size limit");
+            answer.expect_try_later("size limit");
             break id;
         }
         stored.push(id);
@@ -271,8 +271,8 @@ async fn a_database_at_its_size_limit_is_told_and_works_again_with_a_larger_one(
     assert!(stored.len() > 10, "{}", stored.len());
     // The server looks now and then whether it can write again, so what it says is asked for right after a refusal.
     until(async || {
-        expect_try_later(&process.api.post(SPANS, &body(&refused)).await, "size limit");
-        is_ill(&process.api).await.then_some(())
+        process.api.post(SPANS, &body(&refused)).await.expect_try_later("size limit");
+        process.api.is_ill().await.then_some(())
     })
     .await;
     expect_stored(&process.api, &stored).await;
@@ -296,9 +296,9 @@ async fn a_database_that_another_program_holds_is_told_until_it_lets_go() {
     let id = server.api.create(&span(&fresh_id())).await;
     let held = hold(&server.database);
     let refused = fresh_id();
-    expect_try_later(&server.api.post(SPANS, &span(&refused)).await, "another program holds the database");
-    assert!(is_ill(&server.api).await);
-    expect_try_later(&server.api.post(SPANS, &span(&refused)).await, "another program holds the database");
+    server.api.post(SPANS, &span(&refused)).await.expect_try_later("another program holds the database");
+    assert!(server.api.is_ill().await);
+    server.api.post(SPANS, &span(&refused)).await.expect_try_later("another program holds the database");
     server.api.span(&id).await;
     drop(held);
     until(async || (server.api.get("/is-alive/ping").await.status == 200).then_some(())).await;
@@ -340,7 +340,7 @@ async fn crowd(server: &Server, requests: Vec<RequestBuilder>, refused: usize) -
     let mut answers = Vec::new();
     for _ in 0..refused {
         let (number, answer) = sending.join_next().await.unwrap().unwrap();
-        expect_try_later(&answer, "Too many writes are waiting");
+        answer.expect_try_later("Too many writes are waiting");
         answers.push((number, answer));
     }
     drop(held);
@@ -349,38 +349,8 @@ async fn crowd(server: &Server, requests: Vec<RequestBuilder>, refused: usize) -
     answers.into_iter().map(|(_, answer)| answer).collect()
 }
 
-/// What makes SDKs keep the data and send it again: 429, and a time in both of the headers that they read.
-#[track_caller]
-fn expect_try_later(answer: &Answer, cause: &str) {
-    assert_eq!(answer.status, 429, "{}", answer.text());
-    assert!(answer.json()["message"].as_str().unwrap().contains(cause), "{}", answer.text());
-    let seconds: u64 = answer.header("retry-after").parse().unwrap();
-    assert!((1..=60).contains(&seconds), "{seconds}");
-    assert_eq!(answer.header("ratelimit-reset"), answer.header("retry-after"));
-}
-
-/// Whether a server says of itself that it cannot store; both of its ways to say so are asked.
-async fn is_ill(api: &Api) -> bool {
-    let ping = api.get("/is-alive/ping").await;
-    let health = api.get("/health").await;
-    assert_eq!(ping.json()["healthy"], ping.status == 200);
-    ping.status == 503 && health.status == 503
-}
-
 async fn expect_stored(api: &Api, ids: &[String]) {
     for id in ids {
         assert_eq!(api.span(id).await["input"].as_str().unwrap().len(), 30_000);
     }
-}
-
-/// Asks again and again until there is an answer.
-async fn until<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let asking = async {
-        loop {
-            if let Some(answer) = ask().await {
-                return answer;
-            }
-        }
-    };
-    tokio::time::timeout(std::time::Duration::from_mins(1), asking).await.expect("an end")
 }

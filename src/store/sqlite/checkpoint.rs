@@ -89,6 +89,11 @@ impl Drop for Checkpoints {
     }
 }
 
+/// Copies what can be copied at once.
+pub(super) fn copy_now(connection: &Connection) {
+    told(run(connection, "PASSIVE"));
+}
+
 fn copy_most(connection: &Connection) {
     for _ in 0..ROUNDS_MAX {
         let Some(pages) = told(run(connection, "PASSIVE")) else { return };

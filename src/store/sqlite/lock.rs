@@ -17,7 +17,9 @@ impl Lock {
     /// Takes the lock that stands beside the database.
     pub(super) fn take(database: &Path) -> Result<Self, StoreError> {
         let path = beside(database, ".lock");
-        let failed = |error: &dyn std::fmt::Display| StoreError::Other(format!("{}: {error}", path.display()).into());
+        let failed = |error: &dyn std::fmt::Display| {
+            StoreError::Other(format!("cannot lock the database, {}: {error}", path.display()).into())
+        };
         let file =
             File::options().create(true).truncate(false).write(true).open(&path).map_err(|error| failed(&error))?;
         match file.try_lock() {

@@ -9,7 +9,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use tokio::sync::oneshot;
 
 use super::attachments::Sweep;
-use super::checkpoint::Checkpoints;
+use super::checkpoint::{self, Checkpoints};
 use super::errors::from_rusqlite;
 use super::files::Files;
 use super::load::load;
@@ -116,6 +116,7 @@ pub fn connect(path: &Path, options: SqliteOptions) -> rusqlite::Result<Connecti
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", if options.durable { "FULL" } else { "OFF" })?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     // Commits make no checkpoints: see `checkpoint`.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
@@ -158,7 +159,12 @@ impl Work {
                     let _ = reply.send(manage(&mut self.connection, &caller, change, &self.clock));
                 }
                 Some(Job::CheckWritable(reply)) => {
-                    let _ = reply.send(check_writable(&mut self.connection, &self.clock).map_err(from_rusqlite));
+                    let outcome = check_writable(&mut self.connection, &self.clock).map_err(from_rusqlite);
+                    if outcome.is_err() {
+                        // A journal that cannot grow can begin anew once all of it is in the file.
+                        checkpoint::copy_now(&self.connection);
+                    }
+                    let _ = reply.send(outcome);
                 }
                 None => sweep.piece(&self.connection, &self.files),
             }

@@ -13,7 +13,7 @@ pub(crate) mod views;
 pub(crate) use answer::Answer;
 pub(crate) use contract::contract;
 pub(crate) use database::{in_workspace, recounted, recounted_in};
-pub(crate) use process::{Process, database, wait_for};
+pub(crate) use process::{Process, beside, database, database_url, until, wait_for};
 pub(crate) use server::{Api, Server, config};
 pub(crate) use snapshots::{snap, snap_exactly};
 

@@ -74,10 +74,16 @@ impl Process {
 
     /// Runs the program, in an empty folder, to its end.
     pub(crate) fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+        Self::run_under(&[], arguments, variables)
+    }
+
+    /// The same, by a program that runs it.
+    pub(crate) fn run_under(runner: &[&str], arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+        let line = [runner, &[BINARY], arguments].concat();
         let (home, log) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (out, err) = (log.path().join("out"), log.path().join("err"));
-        let child = Command::new(BINARY)
-            .args(arguments)
+        let child = Command::new(line[0])
+            .args(&line[1..])
             .envs(variables.iter().copied())
             .current_dir(home.path())
             .stdin(Stdio::null())
@@ -116,7 +122,27 @@ pub(crate) fn database_url(folder: &Path) -> String {
     format!("sqlite:{}", database(folder).display())
 }
 
+/// The file beside a database that has its name and this ending.
+pub(crate) fn beside(database: &Path, ending: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
 /// Asks again and again until there is an answer.
+pub(crate) async fn until<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let asking = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.expect("an end")
+}
+
+/// The same, where there is nothing to await.
 #[track_caller]
 pub(crate) fn wait_for<T>(mut ask: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();

@@ -45,8 +45,12 @@ impl Server {
 
     /// With these flags and this clock.
     pub(crate) async fn with(flags: &[&str], clock: Clock) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let database = folder.path().join("spandrel.db");
+        Self::on(tempfile::tempdir().unwrap(), flags, clock).await
+    }
+
+    /// On the database in this folder, which goes with the server.
+    pub(crate) async fn on(folder: TempDir, flags: &[&str], clock: Clock) -> Self {
+        let database = super::database(folder.path());
         let mut config = config(flags);
         config.ephemeral = true;
         let url = format!("sqlite:{}", database.display());
@@ -157,6 +161,14 @@ impl Api {
 
     pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.send(self.request("DELETE", path)).await
+    }
+
+    /// Whether a server says of itself that it cannot store; both of its ways to say so are asked.
+    pub(crate) async fn is_ill(&self) -> bool {
+        let ping = self.get("/is-alive/ping").await;
+        let health = self.get("/health").await;
+        assert_eq!(ping.json()["healthy"], ping.status == 200);
+        ping.status == 503 && health.status == 503
     }
 }
 
