@@ -45,6 +45,8 @@ pub struct AppState {
     pub limits: RequestLimits,
     /// Memory for request bodies, counted out in units.
     pub body_memory: Arc<Semaphore>,
+    /// Turns to parse large bodies.
+    pub turns: Arc<Semaphore>,
     /// What requests are held to before handlers see them, in strict mode.
     pub strict: Option<Arc<Strict>>,
 }
@@ -75,6 +77,7 @@ impl App {
             clock,
             limits: RequestLimits { body: config.body, json: config.json, text: config.text },
             body_memory: Arc::new(Semaphore::new(config.body.units())),
+            turns: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
             strict,
         };
         Ok(Self {

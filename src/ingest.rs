@@ -20,7 +20,7 @@ use crate::store::{Caller, Manage, ManageRefusal, NotCommitted, Refusal, Store, 
 #[derive(Debug, Clone, Copy, Args)]
 pub struct IngestLimits {
     /// Spans that may wait to be stored; beyond it, writes are answered 429.
-    #[arg(long, env = "SPANDREL_QUEUE_ROWS_MAX", default_value_t = 100_000, value_name = "SPANS")]
+    #[arg(long, env = "SPANDREL_QUEUE_ROWS_MAX", default_value_t = 20_000, value_name = "SPANS")]
     pub queue_rows_max: usize,
     /// Bytes of spans that may wait to be stored; beyond it, writes are answered 429.
     #[arg(long, env = "SPANDREL_QUEUE_BYTES_MAX", default_value_t = 256 << 20, value_name = "BYTES")]
@@ -143,14 +143,32 @@ impl Ingest {
         task.await.unwrap_or(Err(SubmitError::Failed))
     }
 
-    /// Takes room in the queue, if writes are taken.
-    fn make_room(&self, rows: usize, bytes: usize) -> Result<(), SubmitError> {
+    /// Whether anything can be taken now: asked before a body is parsed, which would be for nothing.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_room(&self) -> Result<(), SubmitError> {
+        self.check_taken()?;
+        if self.shared.is_full() {
+            return Err(SubmitError::Full { seconds: self.shared.seconds_to_wait() });
+        }
+        Ok(())
+    }
+
+    /// Whether writes are taken at all.
+    fn check_taken(&self) -> Result<(), SubmitError> {
         if self.queue.is_closed() {
             return Err(SubmitError::ShuttingDown);
         }
         if let Some(reason) = self.trouble() {
             return Err(SubmitError::Unavailable { reason, seconds: RETRY_SECONDS });
         }
+        Ok(())
+    }
+
+    /// Takes room in the queue, if writes are taken.
+    fn make_room(&self, rows: usize, bytes: usize) -> Result<(), SubmitError> {
+        self.check_taken()?;
         if !self.shared.reserve(rows, bytes) {
             return Err(SubmitError::Full { seconds: self.shared.seconds_to_wait() });
         }
@@ -176,6 +194,11 @@ impl Shared {
             return false;
         }
         true
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows.load(Ordering::Acquire) >= self.limits.queue_rows_max
+            || self.bytes.load(Ordering::Acquire) >= self.limits.queue_bytes_max
     }
 
     fn release(&self, rows: usize, bytes: usize) {

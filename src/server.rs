@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
@@ -28,6 +29,10 @@ pub struct ConnectionLimits {
     /// that were idle for 10 s.
     #[arg(long, env = "SPANDREL_IDLE_SECONDS_MAX", default_value_t = 90, value_name = "SECONDS")]
     pub idle_seconds_max: u64,
+    /// How long a client may take nothing of an answer; then its connection is cut.
+    #[arg(long, env = "SPANDREL_STALLED_SECONDS_MAX", default_value_t = 120, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub stalled_seconds_max: u64,
 }
 
 /// Pause after the system could not give a connection, such as for want of file descriptors.
@@ -72,7 +77,9 @@ pub(crate) async fn serve(
             let router = router.clone();
             async move { Ok::<_, Infallible>(answer(router, request).await) }
         });
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        let mut stream = TimeoutWriter::new(stream);
+        stream.set_timeout(Some(Duration::from_secs(limits.stalled_seconds_max)));
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(Box::pin(stream)), service));
         let given_up = given_up.clone();
         tokio::spawn(async move {
             tokio::select! {

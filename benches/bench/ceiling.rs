@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rusqlite::types::Value;
+use rusqlite::types::{Value, ValueRef};
 use rusqlite::{CachedStatement, Connection, OpenFlags, params, params_from_iter};
 use spandrel::store::{Checkpoints, SqliteOptions, connect};
 use uuid::Uuid;
@@ -32,17 +32,31 @@ fn open(database: &Path) -> Result<Connection, Failure> {
     Ok(Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?)
 }
 
-/// Fails unless all of these spans are stored.
-pub(crate) fn verify(database: &Path, acknowledged: &[Uuid]) -> Result<(), Failure> {
+/// How many of these spans are not stored; fails if the database is damaged.
+pub(crate) fn missing(database: &Path, acknowledged: &[Uuid]) -> Result<usize, Failure> {
     let connection = open(database)?;
     let mut all = connection.prepare("SELECT s.id FROM spans s JOIN span_payloads p ON p.span = s.key")?;
     let stored = all.query_map([], |row| row.get::<_, [u8; 16]>(0))?.collect::<Result<HashSet<_>, _>>()?;
-    let missing = acknowledged.iter().filter(|id| !stored.contains(id.as_bytes())).count();
-    if missing > 0 {
-        return Err(format!("{missing} of {} acknowledged spans are missing", acknowledged.len()).into());
-    }
     let sound: String = connection.query_row("PRAGMA quick_check", [], |row| row.get(0))?;
-    if sound == "ok" { Ok(()) } else { Err(sound.into()) }
+    if sound != "ok" {
+        return Err(sound.into());
+    }
+    Ok(acknowledged.iter().filter(|id| !stored.contains(id.as_bytes())).count())
+}
+
+/// Fails unless all of these spans are stored.
+pub(crate) fn verify(database: &Path, acknowledged: &[Uuid]) -> Result<(), Failure> {
+    match missing(database, acknowledged)? {
+        0 => Ok(()),
+        missing => Err(format!("{missing} of {} acknowledged spans are missing", acknowledged.len()).into()),
+    }
+}
+
+/// How many spans are stored.
+pub(crate) fn count(database: &Path) -> Result<usize, Failure> {
+    let sql = "SELECT count(*) FROM spans s JOIN span_payloads p ON p.span = s.key";
+    let count: i64 = open(database)?.query_row(sql, [], |row| row.get(0))?;
+    Ok(usize::try_from(count)?)
 }
 
 /// Puts all that stands in the journal into the file.
@@ -155,8 +169,10 @@ fn insert<'a>(
     Ok(connection.prepare_cached(&format!("{verb} INTO {table} VALUES ({places})"))?)
 }
 
-/// The floor of reading a trace: its rows, in order, and their bytes written to a socket. Returns seconds and bytes.
-pub(crate) fn read_trace(database: &Path, trace_id: Uuid) -> Result<(f64, usize), Failure> {
+/// The floor of reading a trace: its rows, in order, and as many bytes as the answer has written to a socket. Returns
+/// seconds.
+pub(crate) fn read_trace(database: &Path, trace_id: Uuid, answer_bytes: usize) -> Result<f64, Failure> {
+    const PIECE_BYTES: usize = 1 << 20;
     let connection = open(database)?;
     let sql = "SELECT project FROM spans WHERE trace_id = ?1 LIMIT 1";
     let project: i64 = connection.query_row(sql, [trace_id.as_bytes()], |row| row.get(0))?;
@@ -165,34 +181,38 @@ pub(crate) fn read_trace(database: &Path, trace_id: Uuid) -> Result<(f64, usize)
     let (mut taken, _) = listener.accept()?;
     let drain = std::thread::spawn(move || std::io::copy(&mut taken, &mut std::io::sink()));
     let mut select = connection.prepare(
-        "SELECT s.*, p.input, p.output, p.metadata FROM spans s JOIN span_payloads p ON p.span = s.key \
+        "SELECT s.*, p.* FROM spans s JOIN span_payloads p ON p.span = s.key \
          WHERE s.project = ?1 AND s.trace_id = ?2 \
          ORDER BY s.trace_id DESC, s.parent_span_id DESC, s.id DESC",
     )?;
     let columns = select.column_count();
     let begun = Instant::now();
     let mut rows = select.query(params![project, trace_id.as_bytes()])?;
-    let mut piece = Vec::with_capacity(1 << 20);
+    let mut piece = Vec::with_capacity(2 * PIECE_BYTES);
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
         for at in 0..columns {
-            match row.get_ref(at)? {
-                rusqlite::types::ValueRef::Text(text) | rusqlite::types::ValueRef::Blob(text) => {
-                    piece.extend_from_slice(text);
-                }
-                rusqlite::types::ValueRef::Integer(integer) => write!(piece, "{integer}")?,
-                _ => {}
+            if let ValueRef::Text(text) | ValueRef::Blob(text) = row.get_ref(at)? {
+                piece.extend_from_slice(text);
             }
         }
-        if piece.len() > 1 << 20 {
+        if piece.len() > PIECE_BYTES {
             bytes += piece.len();
             socket.write_all(&piece)?;
             piece.clear();
         }
     }
+    // Names, numbers and punctuation make the answer larger than what is stored; stored it may be smaller for other
+    // reasons, too.
     bytes += piece.len();
     socket.write_all(&piece)?;
+    piece.resize(PIECE_BYTES, b' ');
+    while bytes < answer_bytes {
+        let some = PIECE_BYTES.min(answer_bytes - bytes);
+        socket.write_all(&piece[..some])?;
+        bytes += some;
+    }
     drop(socket);
     drain.join().map_err(|_| "the reader failed")??;
-    Ok((begun.elapsed().as_secs_f64(), bytes))
+    Ok(begun.elapsed().as_secs_f64())
 }

@@ -1,5 +1,7 @@
 //! A client that costs little beside the server it drives: requests are bytes made beforehand.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -25,6 +27,8 @@ pub(crate) fn request(method: &str, path: &str, body: &[u8]) -> Bytes {
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
+    /// Bytes of the last answer's head.
+    head: usize,
 }
 
 /// An answer, as far as a measurement looks at it.
@@ -32,24 +36,29 @@ pub(crate) struct Connection {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) bytes: usize,
+    /// Seconds from the request to the first byte.
+    pub(crate) first_byte: f64,
 }
 
 impl Connection {
     pub(crate) async fn open(address: &str) -> Result<Self, Failure> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::with_capacity(64 << 10) })
+        Ok(Self { stream, buffer: Vec::with_capacity(16 << 10), head: 0 })
     }
 
     /// Sends a request and reads the whole answer.
     pub(crate) async fn send(&mut self, request: &[u8]) -> Result<Answer, Failure> {
+        let sent = Instant::now();
         self.stream.write_all(request).await?;
         self.buffer.clear();
+        self.fill().await?;
+        let first_byte = sent.elapsed().as_secs_f64();
         let (status, head, length) = loop {
-            self.fill().await?;
             if let Some(head) = head(&self.buffer)? {
                 break head;
             }
+            self.fill().await?;
         };
         match length {
             Some(length) => {
@@ -63,7 +72,13 @@ impl Connection {
                 }
             }
         }
-        Ok(Answer { status, bytes: self.buffer.len() - head })
+        self.head = head;
+        Ok(Answer { status, bytes: self.buffer.len() - head, first_byte })
+    }
+
+    /// The body of the last answer, if it did not come in chunks.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.buffer[self.head..]
     }
 
     async fn fill(&mut self) -> Result<(), Failure> {

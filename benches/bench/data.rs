@@ -14,6 +14,12 @@ pub(crate) const TRACE_SPANS: usize = 10;
 const DOCUMENT_EVERY: u64 = 10_000;
 const DOCUMENT_BYTES: usize = 1 << 20;
 
+/// The time of the first ids, in milliseconds since 1970: 2025-01-01.
+pub(crate) const START: u64 = 1_735_689_600_000;
+
+/// What spans have by the texts below.
+const SPAN_BYTES: usize = 2_048;
+
 /// The project of all.
 pub(crate) const PROJECT: &str = "Bench";
 
@@ -50,8 +56,12 @@ pub(crate) struct Data {
     words: Vec<&'static str>,
     /// Milliseconds since 1970 of the next id.
     now: u64,
+    /// Whether time goes on from id to id.
+    moves: bool,
     made: u64,
     trace: Trace,
+    /// About what a span has.
+    span_bytes: usize,
 }
 
 /// The trace that spans are being made of.
@@ -63,15 +73,27 @@ struct Trace {
 }
 
 impl Data {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, span_bytes: usize) -> Self {
         let trace = Trace { id: Uuid::nil(), root: Uuid::nil(), spans: usize::MAX, history: Vec::new() };
-        // 2025-01-01.
-        let now = 1_735_689_600_000 + (seed << 32);
-        Self { random: StdRng::seed_from_u64(seed), words: WORDS.split_whitespace().collect(), now, made: 0, trace }
+        Self {
+            random: StdRng::seed_from_u64(seed),
+            words: WORDS.split_whitespace().collect(),
+            now: START + (seed << 32),
+            moves: true,
+            made: 0,
+            trace,
+            span_bytes,
+        }
+    }
+
+    /// Makes all further ids of the first millisecond.
+    pub(crate) fn stand_still(&mut self) {
+        self.now = START;
+        self.moves = false;
     }
 
     pub(crate) fn id(&mut self) -> Uuid {
-        self.now += u64::from(self.random.random_ratio(1, 4));
+        self.now += u64::from(self.moves && self.random.random_ratio(1, 4));
         Builder::from_unix_timestamp_millis(self.now, &self.random.random()).into_uuid()
     }
 
@@ -153,8 +175,9 @@ impl Data {
             "usage": {"total_tokens": self.random.random_range(1..50)}})
     }
 
-    /// About so many bytes of text.
+    /// About so many bytes of text in a span of the usual size, more or fewer in a larger or smaller one.
     fn text(&mut self, bytes: usize) -> String {
+        let bytes = bytes * self.span_bytes / SPAN_BYTES;
         let mut text = String::with_capacity(bytes + 16);
         while text.len() < bytes {
             match self.random.random_range(0..40) {

@@ -26,13 +26,6 @@ pub(crate) struct Measured {
     pub(crate) latencies: Vec<f64>,
 }
 
-impl Measured {
-    /// The latency, in milliseconds, that this share of the requests did not exceed.
-    pub(crate) fn percentile(&self, share: f64) -> f64 {
-        percentile(&self.latencies, share) * 1e3
-    }
-}
-
 /// The value that this share of ascending values does not exceed.
 #[expect(
     clippy::cast_precision_loss,
@@ -43,6 +36,11 @@ impl Measured {
 pub(crate) fn percentile(ascending: &[f64], share: f64) -> f64 {
     let at = (ascending.len() as f64 * share).ceil() as usize;
     ascending.get(at.saturating_sub(1)).copied().unwrap_or_default()
+}
+
+/// Milliseconds that half, 99 % and 99.9 % of ascending seconds did not exceed, and the most.
+pub(crate) fn quantiles(ascending: &[f64]) -> [f64; 4] {
+    [0.5, 0.99, 0.999, 1.0].map(|share| percentile(ascending, share) * 1e3)
 }
 
 /// Does all tasks, each connection one after the other, and expects every answer to be a success.

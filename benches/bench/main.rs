@@ -6,10 +6,15 @@
 mod ceiling;
 mod client;
 mod data;
+mod drive;
+mod html;
 mod load;
+mod pin;
 mod report;
 mod scenarios;
 mod server;
+mod templates;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -22,14 +27,21 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// Measures a release build of the server.
 #[derive(Debug, Parser)]
 struct Options {
-    /// Only scenarios whose names have this in them.
-    only: Option<String>,
+    /// Only scenarios whose names have one of these in them. Without any, all but overload, troublemakers, aggregates and
+    /// growth, which take long.
+    only: Vec<String>,
     /// How often each scenario is repeated.
     #[arg(long, default_value_t = 3)]
     repeat: usize,
     /// Share of the usual amount of data.
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
+    /// How many spans growth ends with.
+    #[arg(long, default_value_t = 1_000_000)]
+    spans: usize,
+    /// About how many bytes a span has.
+    #[arg(long, default_value_t = 2_048)]
+    span_bytes: usize,
     /// Seed of the data.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -45,6 +57,9 @@ struct Options {
     /// File to write the figures to.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// File to write a page with the figures to.
+    #[arg(long)]
+    html: Option<PathBuf>,
     /// Given by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
@@ -74,6 +89,9 @@ fn main() -> Result<(), Failure> {
     println!("{report}");
     if let Some(file) = &options.json {
         std::fs::write(file, serde_json::to_vec_pretty(&report)?)?;
+    }
+    if let Some(file) = &options.html {
+        std::fs::write(file, html::page(&report))?;
     }
     Ok(())
 }

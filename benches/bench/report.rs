@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::Failure;
-use crate::load::Measured;
+use crate::load::{Measured, quantiles};
 use crate::server::cpu;
 
 /// All that was measured.
@@ -27,10 +27,24 @@ pub(crate) struct Figure {
     pub(crate) server_cpu: Vec<f64>,
     /// The same of this program.
     pub(crate) own_cpu: Vec<f64>,
-    /// Milliseconds that half, 99 % and 99.9 % of the requests did not exceed.
-    pub(crate) latencies: Vec<[f64; 3]>,
+    /// Milliseconds that half, 99 % and 99.9 % of the requests did not exceed, and the most.
+    pub(crate) latencies: Vec<[f64; 4]>,
     /// The most memory that the server had, in MiB.
     pub(crate) memory: Vec<f64>,
+    /// What it should be.
+    pub(crate) target: Option<Target>,
+    /// Values over the number of spans that are stored.
+    pub(crate) line: Vec<[f64; 2]>,
+}
+
+/// What a figure should be.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Target {
+    /// At least this share of its ceiling.
+    RatioAtLeast(f64),
+    /// No more than this.
+    AtMost(f64),
 }
 
 impl Figure {
@@ -45,15 +59,70 @@ impl Figure {
         self.values.push(done / measured.seconds);
         self.server_cpu.push(measured.server_cpu / done * 1e6);
         self.own_cpu.push(measured.own_cpu / done * 1e6);
-        self.latencies.push([0.5, 0.99, 0.999].map(|share| measured.percentile(share)));
+        self.latencies.push(quantiles(&measured.latencies));
         self.memory.push(memory);
     }
 
-    fn ratio(&self) -> Option<f64> {
+    /// The same with a target.
+    pub(crate) fn target(self, target: Target) -> Self {
+        Self { target: Some(target), ..self }
+    }
+
+    pub(crate) fn ratio(&self) -> Option<f64> {
         let ratios: Vec<f64> = self.values.iter().zip(&self.ceilings).map(|(value, ceiling)| value / ceiling).collect();
         median(&ratios)
     }
+
+    /// Whether the median is what it should be.
+    pub(crate) fn is_met(&self) -> Option<bool> {
+        match self.target? {
+            Target::RatioAtLeast(least) => self.ratio().map(|ratio| ratio >= least),
+            Target::AtMost(most) => median(&self.values).map(|value| value <= most),
+        }
+    }
+
+    /// What stands in its row.
+    pub(crate) fn cells(&self) -> [String; COLUMNS.len()] {
+        let at =
+            |place: usize| shown(median(&self.latencies.iter().map(|latencies| latencies[place]).collect::<Vec<_>>()));
+        let latencies = if self.latencies.is_empty() { String::new() } else { [0, 1, 2, 3].map(at).join(" / ") };
+        [
+            self.name.clone(),
+            format!("{} {}", shown(median(&self.values)), self.unit),
+            spread(&self.values),
+            shown(median(&self.ceilings)),
+            self.ratio().map_or(String::new(), |ratio| format!("{:.0} %", ratio * 100.0)),
+            self.told_target(),
+            shown(median(&self.server_cpu)),
+            shown(median(&self.own_cpu)),
+            latencies,
+            shown(median(&self.memory)),
+        ]
+    }
+
+    fn told_target(&self) -> String {
+        let wanted = match self.target {
+            None => return String::new(),
+            Some(Target::RatioAtLeast(least)) => format!("≥ {:.0} %", least * 100.0),
+            Some(Target::AtMost(most)) => format!("≤ {most} {}", self.unit),
+        };
+        if self.is_met() == Some(true) { wanted } else { format!("**missed**: {wanted}") }
+    }
 }
+
+/// What stands above the rows.
+pub(crate) const COLUMNS: [&str; 10] = [
+    "figure",
+    "median",
+    "spread",
+    "ceiling",
+    "ratio",
+    "target",
+    "server CPU µs each",
+    "load CPU µs each",
+    "p50 / p99 / p99.9 / most ms",
+    "most memory MiB",
+];
 
 fn median(values: &[f64]) -> Option<f64> {
     let mut values = values.to_vec();
@@ -78,38 +147,12 @@ fn spread(values: &[f64]) -> String {
     format!("{:+.0}/{:+.0} %", (least / median - 1.0) * 100.0, (greatest / median - 1.0) * 100.0)
 }
 
-impl fmt::Display for Figure {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = |place: usize| median(&self.latencies.iter().map(|latencies| latencies[place]).collect::<Vec<_>>());
-        let latencies =
-            if self.latencies.is_empty() { String::new() } else { [0, 1, 2].map(|place| shown(at(place))).join(" / ") };
-        write!(
-            out,
-            "| {} | {} {} | {} | {} | {} | {} | {} | {} | {} |",
-            self.name,
-            shown(median(&self.values)),
-            self.unit,
-            spread(&self.values),
-            shown(median(&self.ceilings)),
-            self.ratio().map_or(String::new(), |ratio| format!("{:.0} %", ratio * 100.0)),
-            shown(median(&self.server_cpu)),
-            shown(median(&self.own_cpu)),
-            latencies,
-            shown(median(&self.memory)),
-        )
-    }
-}
-
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(out, "{}\n", self.machine)?;
-        writeln!(
-            out,
-            "| figure | median | spread | ceiling | ratio | server CPU µs each | load CPU µs each \
-             | p50 / p99 / p99.9 ms | most memory MiB |"
-        )?;
-        writeln!(out, "|---|---|---|---|---|---|---|---|---|")?;
-        self.figures.iter().try_for_each(|figure| writeln!(out, "{figure}"))
+        writeln!(out, "| {} |", COLUMNS.join(" | "))?;
+        writeln!(out, "|{}", "---|".repeat(COLUMNS.len()))?;
+        self.figures.iter().try_for_each(|figure| writeln!(out, "| {} |", figure.cells().join(" | ")))
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::pin::CORES;
 use crate::{Failure, Options};
 
 /// A running server. Killed, as by `SIGKILL`, when dropped.
@@ -30,25 +31,62 @@ impl Database {
         format!("sqlite:{}", self.file().display())
     }
 
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.folder.path().join("spandrel.db-wal")
+    }
+
     /// Its size, with its journal.
     pub(crate) fn bytes(&self) -> u64 {
-        let size = |file: PathBuf| std::fs::metadata(file).map_or(0, |metadata| metadata.len());
-        size(self.file()) + size(self.folder.path().join("spandrel.db-wal"))
+        size(&self.file()) + self.journal_bytes()
     }
 
     /// The size of its journal.
     pub(crate) fn journal_bytes(&self) -> u64 {
-        std::fs::metadata(self.folder.path().join("spandrel.db-wal")).map_or(0, |metadata| metadata.len())
+        size(&self.journal())
     }
+
+    /// Has the system forget what of it is in memory, so that the next to read it waits for the disk.
+    pub(crate) fn forget(&self) -> Result<(), Failure> {
+        for file in [self.file(), self.journal()].iter().filter(|file| file.exists()) {
+            let mut of = std::ffi::OsString::from("of=");
+            of.push(file);
+            let forget = ["oflag=nocache", "conv=notrunc,fdatasync", "count=0", "status=none"];
+            if !Command::new("dd").arg(of).args(forget).status()?.success() {
+                return Err("the file could not be put out of memory".into());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn size(file: &Path) -> u64 {
+    std::fs::metadata(file).map_or(0, |metadata| metadata.len())
 }
 
 impl Server {
     pub(crate) fn start(options: &Options, database: &Database) -> Result<Self, Failure> {
+        Self::run(Command::new(&options.program), options, database, &[])
+    }
+
+    /// Starts one with these flags.
+    pub(crate) fn start_with(options: &Options, database: &Database, flags: &[&str]) -> Result<Self, Failure> {
+        Self::run(Command::new(&options.program), options, database, flags)
+    }
+
+    /// Starts one that is kept on its core.
+    pub(crate) fn start_pinned(options: &Options, database: &Database) -> Result<Self, Failure> {
+        let mut command = Command::new("taskset");
+        command.args(["-c", &CORES[0].to_string()]).arg(&options.program);
+        Self::run(command, options, database, &[])
+    }
+
+    fn run(mut command: Command, options: &Options, database: &Database, flags: &[&str]) -> Result<Self, Failure> {
         let ready = database.folder.path().join("ready");
         let _ = std::fs::remove_file(&ready);
-        let mut child = Command::new(&options.program)
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--database", &database.url(), "--ready-file"])
             .arg(&ready)
+            .args(flags)
             .args(&options.flag)
             .stdout(Stdio::null())
             .spawn()?;
@@ -78,6 +116,18 @@ impl Server {
     /// The most memory it had, in MiB.
     pub(crate) fn peak_memory(&self) -> Result<f64, Failure> {
         self.status("VmHWM:")
+    }
+
+    /// Counts the most memory anew from now on.
+    pub(crate) fn forget_peak(&self) -> Result<(), Failure> {
+        Ok(std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5")?)
+    }
+
+    /// How many sockets it has open.
+    pub(crate) fn sockets(&self) -> Result<usize, Failure> {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.child.id()))?;
+        let targets = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
+        Ok(targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count())
     }
 
     fn status(&self, name: &str) -> Result<f64, Failure> {

@@ -153,16 +153,29 @@ pub(super) async fn read<T: RequestBody>(request: Request, state: &AppState) -> 
         Some(received) => received,
         None => receive(&parts.headers, body, state).await?,
     };
-    let state = state.clone();
-    aside(received.bytes.len(), move || parse(received, &state)).await
+    let aside_of = state.clone();
+    aside(received.bytes.len(), state, move || {
+        // What would be refused is not parsed first: that takes from what is not.
+        if T::RECORDS.is_some() {
+            aside_of.ingest.check_room()?;
+        }
+        parse(received, &aside_of)
+    })
+    .await
 }
 
-/// Does what takes longer the larger the body is.
+/// Does what takes longer the larger the body is. Of large ones only so many at once as there are processors: more would
+/// only take from the writer, and from each other.
 pub(super) async fn aside<R: Send + 'static>(
     size: usize,
+    state: &AppState,
     work: impl FnOnce() -> Result<R, ApiError> + Send + 'static,
 ) -> Result<R, ApiError> {
-    if size >= ASIDE_BYTES { tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::Internal)? } else { work() }
+    if size < ASIDE_BYTES {
+        return work();
+    }
+    let _turn = state.turns.acquire().await.map_err(|_| ApiError::Internal)?;
+    tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::Internal)?
 }
 
 /// Receives a body.

@@ -219,8 +219,9 @@ pub(super) async fn check(
                     let received = body::receive(&parts.headers, body, &state).await?;
                     let size = received.len();
                     let without = documented.without_body();
-                    let work = move || strict.look_into(&schema, received, &state, without);
-                    let (received, faults) = body::aside(size, work).await?;
+                    let aside_of = state.clone();
+                    let work = move || strict.look_into(&schema, received, &aside_of, without);
+                    let (received, faults) = body::aside(size, &state, work).await?;
                     wrong.extend(faults);
                     parts.extensions.insert(Arc::new(received));
                     body = Body::empty();

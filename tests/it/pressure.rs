@@ -30,6 +30,23 @@ async fn a_full_queue_is_told_and_nothing_of_what_it_refused_is_stored() {
 }
 
 #[tokio::test]
+async fn what_a_full_queue_refuses_is_not_parsed_first() {
+    let server = Server::with_flags(&["--queue-rows-max", "1"]).await;
+    let held = hold(&server.database);
+    let (api, write) = (server.api.clone(), post(&server.api, SPANS, &span(&fresh_id())));
+    let writing = tokio::spawn(async move { api.send(write).await });
+    let no_json = || server.api.request("POST", SPANS).header("content-type", "application/json").body("{");
+    let refused = until(async || {
+        let answer = server.api.send(no_json()).await;
+        (answer.status != 400).then_some(answer)
+    });
+    refused.await.expect_try_later("Too many writes are waiting");
+    drop(held);
+    writing.await.unwrap().expect(201);
+    server.api.send(no_json()).await.expect(400);
+}
+
+#[tokio::test]
 async fn the_journal_stays_small_however_much_is_written() {
     const COMMITS: u64 = 40;
     let server = Server::with_flags(&["--journal-bytes-max", "1000000"]).await;
@@ -250,6 +267,26 @@ async fn a_body_that_stops_arriving_is_told() {
     wire.head("POST", SPANS, &[("Content-Length", "1000")]);
     wire.send(r#"{"start_time":"#);
     wire.answer().expect(408);
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_an_answer_is_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = start(folder.path(), &["--connections-max", "1", "--stalled-seconds-max", "1"]);
+    let body = json!({"start_time": "2024-01-15T09:30:00Z", "input": "x".repeat(4 << 20)}).to_string();
+    // More than the system keeps for a client.
+    for _ in 0..8 {
+        let mut wire = process.api.connect();
+        wire.head("POST", SPANS, &[("Content-Length", &body.len().to_string())]);
+        wire.send(&body);
+        wire.answer().expect(201);
+    }
+    let mut deaf = process.api.connect();
+    deaf.head("GET", SPANS, &[]);
+    // There is room for another once that one is cut off.
+    let mut next = process.api.connect();
+    next.head("GET", "/is-alive/ping", &[]);
+    next.answer().expect(200);
 }
 
 #[tokio::test]
