@@ -139,18 +139,14 @@ impl IntoResponse for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Unavailable { reason, .. } => Self::Unavailable(reason),
-            StoreError::TooLong => Self::Unavailable("The query took longer than it may; ask for less"),
-            StoreError::Damaged(_) | StoreError::Corrupt { .. } => {
-                tracing::error!(error = %error, "reading from the store failed");
-                Self::Damaged
-            }
-            StoreError::Other(_) => {
-                tracing::error!(error = %error, "reading from the store failed");
-                Self::Internal
-            }
-        }
+        let told = match error {
+            StoreError::Unavailable { reason, .. } => return Self::Unavailable(reason),
+            StoreError::TooLong => return Self::Unavailable("The query took longer than it may; ask for less"),
+            StoreError::Damaged(_) | StoreError::Corrupt { .. } => Self::Damaged,
+            StoreError::Other(_) => Self::Internal,
+        };
+        tracing::error!(%error, "reading from the store failed");
+        told
     }
 }
 

@@ -322,18 +322,13 @@ async fn commit(store: &dyn Store, group: Vec<Waiting>, shared: &Shared) {
 }
 
 fn failed(error: &StoreError, shared: &Shared) -> SubmitError {
+    if let StoreError::Unavailable { reason, .. } = error {
+        shared.set_trouble(Some(reason));
+        return SubmitError::Unavailable { reason, seconds: RETRY_SECONDS };
+    }
+    tracing::error!(%error, "a write could not be stored");
     match error {
-        StoreError::Unavailable { reason, .. } => {
-            shared.set_trouble(Some(reason));
-            SubmitError::Unavailable { reason, seconds: RETRY_SECONDS }
-        }
-        StoreError::Damaged(_) | StoreError::Corrupt { .. } => {
-            tracing::error!(%error, "a write could not be stored");
-            SubmitError::Damaged
-        }
-        StoreError::TooLong | StoreError::Other(_) => {
-            tracing::error!(%error, "a write could not be stored");
-            SubmitError::Failed
-        }
+        StoreError::Damaged(_) | StoreError::Corrupt { .. } => SubmitError::Damaged,
+        _ => SubmitError::Failed,
     }
 }

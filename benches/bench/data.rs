@@ -17,6 +17,9 @@ const DOCUMENT_BYTES: usize = 1 << 20;
 /// The time of the first ids, in milliseconds since 1970: 2025-01-01.
 pub(crate) const START: u64 = 1_735_689_600_000;
 
+/// Of many spans, what their ids span, in milliseconds: 30 days.
+pub(crate) const IDS_MILLIS: u64 = 30 * 24 * 3_600 * 1_000;
+
 /// What spans have by the texts below.
 const SPAN_BYTES: usize = 2_048;
 

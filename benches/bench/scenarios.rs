@@ -76,11 +76,16 @@ fn create_many(spans: &[Span]) -> Bytes {
 
 /// A source of data of its own for each repetition.
 fn data(options: &Options, repetition: usize) -> Data {
-    Data::new(seed(options, repetition), options.span_bytes)
+    let seed = options.seed.wrapping_add(u64::try_from(repetition).unwrap_or_default());
+    Data::new(seed, options.span_bytes)
 }
 
-fn seed(options: &Options, repetition: usize) -> u64 {
-    options.seed.wrapping_add(u64::try_from(repetition).unwrap_or_default())
+/// Creates of so many spans on so many connections, in words.
+fn creates(batch: usize, connections: usize) -> String {
+    match batch {
+        1 => format!("single creates, {connections} connections"),
+        batch => format!("batches of {batch}, {connections} connections"),
+    }
 }
 
 /// A number that is far below 2^52.

@@ -7,7 +7,7 @@ use utoipa::IntoParams;
 
 use super::document::PROJECTS;
 use super::extract::{PathId, ValidQuery};
-use super::paging::{at_least_one, small};
+use super::paging::{Page, small};
 use super::projects;
 use super::query::{Whole, optional};
 use crate::app::AppState;
@@ -17,7 +17,7 @@ use crate::record::ProjectRef;
 use crate::store::{Caller, TraceDay};
 
 /// How many are on a page at most.
-const SIZE_MAX: u32 = 100;
+const SIZE_MAX: u64 = 100;
 
 /// Which page.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -53,16 +53,16 @@ pub(super) async fn get_recent_activity(
     PathId(id): PathId,
     ValidQuery(ActivitiesQuery { page, size }): ValidQuery<ActivitiesQuery>,
 ) -> Result<Json<RecentActivityPagePublic>, ApiError> {
-    let (page, size) = (at_least_one("page", page, 1)?, at_least_one("size", size, 10)?);
-    if size > SIZE_MAX {
+    let page = Page::of(page, size, 10)?;
+    if page.limit > SIZE_MAX {
         return Err(ApiError::bad_request(format!("query param size must be less than or equal to {SIZE_MAX}")));
     }
     let project = state.store.project(&caller.workspace, &ProjectRef::Id(id)).await?;
     let project = project.ok_or_else(projects::not_found)?;
-    let (days, total) = state.store.trace_days(project, size.into(), u64::from(page - 1) * u64::from(size)).await?;
+    let (days, total) = state.store.trace_days(project, page.limit, page.offset).await?;
     let content: Vec<_> = days.into_iter().map(item).collect();
     Ok(Json(RecentActivityPagePublic {
-        page: small(page.into()),
+        page: page.number,
         size: small(content.len() as u64),
         total: i64::try_from(total).unwrap_or(i64::MAX),
         content,

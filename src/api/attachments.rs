@@ -18,7 +18,7 @@ use utoipa::IntoParams;
 
 use super::document::ATTACHMENTS;
 use super::extract::{ValidJson, ValidQuery};
-use super::paging::{at_least_one, small};
+use super::paging::{Page, small};
 use super::query::{Whole, needed, optional};
 use super::{base_url, body};
 use crate::app::AppState;
@@ -315,7 +315,7 @@ pub(super) async fn attachment_list(
     caller: Caller,
     ValidQuery(query): ValidQuery<ListQuery>,
 ) -> Result<Json<AttachmentPage>, ApiError> {
-    let (number, size) = (at_least_one("page", query.page, 1)?, at_least_one("size", query.size, 100)?);
+    let page = Page::of(query.page, query.size, 100)?;
     let project = needed("project_id", query.project_id)?;
     let (entity, id) = (needed("entity_type", query.entity_type)?, needed("entity_id", query.entity_id)?);
     let base = base_url::read(&not_blank("path", query.path)?)?;
@@ -323,8 +323,8 @@ pub(super) async fn attachment_list(
         workspace: caller.workspace.to_string(),
         project,
         target: target(entity, id),
-        limit: u64::from(size),
-        offset: u64::from(number - 1) * u64::from(size),
+        limit: page.limit,
+        offset: page.offset,
     };
     let (found, total) = state.store.attachments(meant).await?;
     let link = |name: &str, mime_type: &str| {
@@ -346,7 +346,7 @@ pub(super) async fn attachment_list(
     });
     let content: Vec<Attachment> = shown.collect();
     Ok(Json(AttachmentPage {
-        page: small(number.into()),
+        page: page.number,
         size: small(content.len() as u64),
         total: i64::try_from(total).unwrap_or(i64::MAX),
         content,

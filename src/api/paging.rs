@@ -21,6 +21,7 @@ pub(super) struct PageQuery {
 }
 
 /// The part of a list that a page is.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Page {
     /// Its number, from 1.
     pub number: i32,
@@ -33,9 +34,16 @@ pub(super) struct Page {
 impl PageQuery {
     /// What it means.
     pub(super) fn read(self) -> Result<Page, ApiError> {
-        let (number, size) = (at_least_one("page", self.page, 1)?, at_least_one("size", self.size, 10)?);
-        let limit = u64::from(size);
-        Ok(Page { number: small(number.into()), limit, offset: u64::from(number - 1) * limit })
+        Page::of(self.page, self.size, 10)
+    }
+}
+
+impl Page {
+    /// The page that parameters name; so many are on it where they do not say.
+    pub(super) fn of(number: Option<Whole>, size: Option<Whole>, otherwise: u32) -> Result<Self, ApiError> {
+        let number = at_least_one("page", number, 1)?;
+        let limit = u64::from(at_least_one("size", size, otherwise)?);
+        Ok(Self { number: small(number.into()), limit, offset: u64::from(number - 1) * limit })
     }
 }
 
@@ -45,7 +53,7 @@ pub(super) fn small(count: u64) -> i32 {
 }
 
 /// A parameter that counts something, from 1.
-pub(super) fn at_least_one(name: &str, value: Option<Whole>, otherwise: u32) -> Result<u32, ApiError> {
+fn at_least_one(name: &str, value: Option<Whole>, otherwise: u32) -> Result<u32, ApiError> {
     match value {
         None => Ok(otherwise),
         Some(Whole(value)) => u32::try_from(value)

@@ -10,6 +10,7 @@ use axum::http::{HeaderName, header};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use super::paging::Page;
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::model::{ErrorMessagePublic, SearchLimit, SpanPublic, TracePublic, TraceThread};
@@ -203,14 +204,6 @@ fn failed(framing: &Framing, error: &ApiError) -> Result<Bytes, io::Error> {
     Ok(Bytes::from(line))
 }
 
-/// A page of what is meant.
-pub(super) struct Page {
-    /// From 1.
-    pub number: u32,
-    /// At most so many.
-    pub size: u32,
-}
-
 /// A page as the body of an answer; its total counts all that match.
 pub(super) async fn page<L: Listed>(
     state: AppState,
@@ -219,11 +212,10 @@ pub(super) async fn page<L: Listed>(
     page: Page,
     view: L,
 ) -> Result<JsonBody, ApiError> {
-    let Page { number, size } = page;
+    let Page { number, limit, offset } = page;
     let sortable = serde_json::to_string(query.of.sortable()).map_err(|_| ApiError::Internal)?;
     let total = state.store.count(query.clone()).await?;
-    let offset = u64::from(number - 1) * u64::from(size);
-    let keys = if offset < total { state.store.find(query, order, u64::from(size), offset).await? } else { Vec::new() };
+    let keys = if offset < total { state.store.find(query, order, limit, offset).await? } else { Vec::new() };
     let framing = Framing::Array {
         before: format!(r#"{{"page":{number},"size":{},"total":{total},"content":["#, keys.len()),
         after: format!(r#"],"sortableBy":{sortable},"sortable_by":{sortable}}}"#),

@@ -18,6 +18,8 @@ use rand::distr::{Alphanumeric, SampleString as _};
 use rand::rngs::StdRng;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::support::{Answer, Api, database, fresh_id};
+
 /// A source of chance that can be had again.
 fn seeded() -> StdRng {
     let seed = std::env::var("SPANDREL_TESTS_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
@@ -31,10 +33,17 @@ fn noise(id: &str, length: usize) -> String {
     Alphanumeric.sample_string(&mut StdRng::seed_from_u64(seed), length)
 }
 
+/// Attaches a file to a span of its own.
+async fn upload(api: &Api, content: &[u8]) -> Answer {
+    let query = format!("file_name=a.bin&entity_type=span&entity_id={}", fresh_id());
+    let request = api.request("PUT", &format!("/v1/private/attachment/upload?{query}"));
+    api.send(request.body(content.to_vec())).await
+}
+
 /// Checks what SQLite can tell of the file: it is sound, has exactly these spans and traces, and its counts are true.
 #[track_caller]
 fn check_file(folder: &Path, keys: &BTreeSet<&str>) {
-    let file = Connection::open_with_flags(folder.join("spandrel.db"), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let file = Connection::open_with_flags(database(folder), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     let rows = |sql: &str| -> Vec<String> {
         let mut statement = file.prepare(sql).unwrap();
         let rows = statement.query_map([], |row| row.get(0)).unwrap();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{create_many, data, progress};
 use crate::client::{Connection, request};
-use crate::data::{PROJECT, Span, TRACE_SPANS};
+use crate::data::{IDS_MILLIS, PROJECT, Span, TRACE_SPANS};
 use crate::load::{Task, closed, percentile, quantiles};
 use crate::report::{Figure, Target};
 use crate::server::{Database, Server};
@@ -17,9 +17,6 @@ const BATCH: usize = 1_000;
 
 /// Times that each is asked, after one time that does not count.
 const TIMES: usize = 10;
-
-/// What the ids of all spans span, in milliseconds: 30 days.
-const SPAN_MILLIS: u64 = 30 * 24 * 3_600 * 1_000;
 
 /// How long it may take in milliseconds: summing up all, or what a condition leaves of it.
 const ALL_MAX: f64 = 300.0;
@@ -49,7 +46,7 @@ async fn fill(options: &Options, server: &Server, spans: usize) -> Result<(), Fa
     /// Batches that differ, and that are made at a time.
     const TEMPLATES: usize = 40;
     let batches = spans.div_ceil(BATCH);
-    let step = (SPAN_MILLIS / u64::try_from(batches)?).max(1);
+    let step = (IDS_MILLIS / u64::try_from(batches)?).max(1);
     let templates = |request: fn(&[Span]) -> Vec<u8>| Templates::new(data(options, 0), BATCH, TEMPLATES, step, request);
     let (of_spans, of_traces) = (templates(|spans| create_many(spans).into()), templates(create_traces));
     for from in (0..batches).step_by(TEMPLATES) {

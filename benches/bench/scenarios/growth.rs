@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use tokio::task::JoinSet;
 
-use super::{create_many, float, mib, seed};
+use super::{create_many, data, float, mib};
 use crate::ceiling;
 use crate::client::{Connection, request};
-use crate::data::Data;
+use crate::data::IDS_MILLIS;
 use crate::load::quantiles;
 use crate::report::{Figure, Target};
 use crate::server::{Database, Server, cpu};
@@ -22,9 +22,6 @@ const CONNECTIONS: usize = 8;
 
 /// Batches that differ.
 const TEMPLATES: usize = 64;
-
-/// What the ids of all spans span, in milliseconds: 30 days.
-const SPAN_MILLIS: u64 = 30 * 24 * 3_600 * 1_000;
 
 /// The number of spans from which rates are compared.
 const FIRST: usize = 100_000;
@@ -116,9 +113,8 @@ fn line(done: &[Done]) -> Vec<[f64; 2]> {
 pub(super) async fn run(options: &Options) -> Result<Vec<Figure>, Failure> {
     let batches = (options.spans / BATCH).max(FIRST / BATCH);
     let spans = batches * BATCH;
-    let step = SPAN_MILLIS / u64::try_from(batches)?;
-    let data = Data::new(seed(options, 0), options.span_bytes);
-    let templates = Templates::new(data, BATCH, TEMPLATES, step.max(1), |spans| create_many(spans).into());
+    let step = IDS_MILLIS / u64::try_from(batches)?;
+    let templates = Templates::new(data(options, 0), BATCH, TEMPLATES, step.max(1), |spans| create_many(spans).into());
     let database = Database::new(options)?;
     let server = Server::start(options, &database)?;
     let watch = Watch::start(&database);

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{create, create_many, data, float, mib, progress};
+use super::{create, create_many, creates, data, float, mib, progress};
 use crate::ceiling::{self, Rows};
 use crate::load::{Task, closed};
 use crate::report::Figure;
@@ -29,10 +29,7 @@ pub(super) const INGEST: [Ingest; 5] = [
 
 impl Ingest {
     pub(super) fn name(&self) -> String {
-        match self.batch {
-            1 => format!("single creates, {} connections", self.connections),
-            batch => format!("batches of {batch}, {} connections", self.connections),
-        }
+        creates(self.batch, self.connections)
     }
 }
 

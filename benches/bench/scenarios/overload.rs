@@ -7,14 +7,12 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{float, mib, progress, seed};
+use super::{create_many, creates, data, float, mib, progress};
 use crate::ceiling;
-use crate::data::Data;
 use crate::drive::{Drive, Sent, drive};
 use crate::load::quantiles;
 use crate::pin::Pinned;
 use crate::report::{Figure, Target};
-use crate::scenarios::create_many;
 use crate::server::{Database, Server, cpu};
 use crate::templates::Templates;
 use crate::watch::Watch;
@@ -51,10 +49,7 @@ const BACK_SHARE: f64 = 0.9;
 
 impl Overload {
     pub(super) fn name(&self) -> String {
-        match self.batch {
-            1 => format!("overload: single creates on {} connections", self.connections),
-            batch => format!("overload: batches of {batch} on {} connections", self.connections),
-        }
+        format!("overload: {}", creates(self.batch, self.connections))
     }
 }
 
@@ -77,9 +72,8 @@ pub(super) async fn run(options: &Options, overload: &Overload) -> Result<Vec<Fi
     let mut lost = Figure::new(format!("{name}: acknowledged and lost"), "spans").target(Target::AtMost(0.0));
     let mut journal = Figure::new(format!("{name}: journal at most"), "MiB");
     for repetition in 0..options.repeat {
-        let data = Data::new(seed(options, repetition), options.span_bytes);
         let path = if overload.batch == 1 { create_one } else { create_batch };
-        let templates = Templates::new(data, overload.batch, overload.templates, 1, path);
+        let templates = Templates::new(data(options, repetition), overload.batch, overload.templates, 1, path);
         let (templates, next) = (Arc::new(templates), Arc::new(AtomicUsize::new(0)));
         let pinned = Pinned::new()?;
         let database = Database::new(options)?;

@@ -10,10 +10,10 @@ use utoipa::IntoParams;
 use super::{NO_PROJECT, project};
 use crate::api::document::TRACES;
 use crate::api::extract::{ValidJson, ValidQuery};
-use crate::api::paging::at_least_one;
+use crate::api::paging::Page;
 use crate::api::query::{Flag, Picked, Whole, body_filters, id_range, optional, order, project_key, searched_project};
 use crate::api::stats::thread_items;
-use crate::api::stream::{self, JsonBody, Page, ThreadView};
+use crate::api::stream::{self, JsonBody, ThreadView};
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::model::{
@@ -129,7 +129,7 @@ pub(in crate::api) async fn get_trace_threads(
     ValidQuery(page): ValidQuery<PageQuery>,
     ValidQuery(scope): ValidQuery<Scope>,
 ) -> Result<JsonBody, ApiError> {
-    let at = Page { number: at_least_one("page", page.page, 1)?, size: at_least_one("size", page.size, 10)? };
+    let at = Page::of(page.page, page.size, 10)?;
     let order = order(Kind::Threads, page.sorting.as_deref())?;
     let query = Query { nothing: page.annotation_queue_id.is_some(), ..scope.read(&state, &caller).await? };
     let view = ThreadView { query: query.clone(), truncate: page.truncate.is_some_and(|flag| flag.0) };

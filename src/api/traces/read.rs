@@ -7,14 +7,14 @@ use utoipa::IntoParams;
 
 use crate::api::document::TRACES;
 use crate::api::extract::{PathId, ValidJson, ValidQuery};
-use crate::api::paging::at_least_one;
+use crate::api::paging::Page;
 use crate::api::query::{
     Flag, Picked, Whole, body_filters, excluded, id_range, named_project, optional, order, project_key,
     searched_project, source,
 };
 use crate::api::spans::read::score_names;
 use crate::api::stats::trace_items;
-use crate::api::stream::{self, JsonBody, Page};
+use crate::api::stream::{self, JsonBody};
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::model::{
@@ -151,7 +151,7 @@ pub(in crate::api) async fn get_traces_by_project(
     ValidQuery(page): ValidQuery<PageQuery>,
     ValidQuery(scope): ValidQuery<Scope>,
 ) -> Result<JsonBody, ApiError> {
-    let at = Page { number: at_least_one("page", page.page, 1)?, size: at_least_one("size", page.size, 10)? };
+    let at = Page::of(page.page, page.size, 10)?;
     let (mut query, project) = scope.read()?;
     let order = order(Kind::Traces, page.sorting.as_deref())?;
     query.project = project_key(&state, &caller, &project).await?;

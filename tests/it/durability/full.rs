@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use super::{check_file, noise};
+use super::{check_file, noise, upload};
 use crate::support::{Answer, Api, Process, beside, database, database_url, fresh_id, until};
 
 /// How large a file may become.
@@ -26,16 +26,10 @@ async fn a_database_that_may_not_grow_is_told_and_works_again_when_it_may() {
     let mut stored = Vec::new();
     let mut batch = ids();
     // The journal is full first. It begins anew until the database is full, too.
-    until(async || {
-        let answer = send(&process.api, &batch).await;
-        if answer.status == 204 {
-            stored.append(&mut batch);
-            batch = ids();
-            return None;
-        }
+    write_until_refused(&process.api, &mut stored, &mut batch, async |answer, refused| {
         answer.expect_try_later("Cannot store now: the disk does not read or write");
-        expect_absent(&process.api, &batch).await;
-        (file.metadata().unwrap().len() + 65_536 > BYTES_MAX).then_some(())
+        expect_absent(&process.api, refused).await;
+        file.metadata().unwrap().len() + 65_536 > BYTES_MAX
     })
     .await;
     until(async || process.api.is_ill().await.then_some(())).await;
@@ -88,15 +82,9 @@ async fn a_disk_that_is_full_is_told_and_all_works_again_when_it_is_not() {
     let ballast = fill(&inside.join("ballast"), 1 << 20);
 
     let mut batch = ids();
-    until(async || {
-        let answer = send(&process.api, &batch).await;
-        if answer.status == 204 {
-            stored.append(&mut batch);
-            batch = ids();
-            return None;
-        }
+    write_until_refused(&process.api, &mut stored, &mut batch, async |answer, _| {
         answer.expect_try_later("Cannot store now: the disk is full");
-        process.api.is_ill().await.then_some(())
+        process.api.is_ill().await
     })
     .await;
     let content = vec![b'x'; 2 << 20];
@@ -157,6 +145,25 @@ fn fill(path: &Path, left: u64) -> PathBuf {
     path.to_owned()
 }
 
+/// Sends batch after batch, until one is refused and `is_enough` of what it was told; that is then `batch`.
+async fn write_until_refused(
+    api: &Api,
+    stored: &mut Vec<String>,
+    batch: &mut Vec<String>,
+    is_enough: impl AsyncFn(Answer, &[String]) -> bool,
+) {
+    until(async || {
+        let answer = send(api, batch).await;
+        if answer.status == 204 {
+            stored.append(batch);
+            *batch = ids();
+            return None;
+        }
+        is_enough(answer, batch).await.then_some(())
+    })
+    .await;
+}
+
 fn ids() -> Vec<String> {
     (0..3).map(|_| fresh_id()).collect()
 }
@@ -185,12 +192,6 @@ async fn expect_absent(api: &Api, ids: &[String]) {
 fn expect_file(folder: &Path, ids: &[String]) {
     let keys: Vec<String> = ids.iter().map(|id| format!("spans/{id}")).collect();
     check_file(folder, &keys.iter().map(String::as_str).collect::<BTreeSet<_>>());
-}
-
-async fn upload(api: &Api, content: &[u8]) -> Answer {
-    let query = format!("file_name=a.bin&entity_type=span&entity_id={}", fresh_id());
-    let request = api.request("PUT", &format!("/v1/private/attachment/upload?{query}"));
-    api.send(request.body(content.to_vec())).await
 }
 
 /// The files beside a database, those that are not whole among them.

@@ -7,7 +7,8 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::support::{Answer, Api, Process, database, database_url, fresh_id};
+use super::upload;
+use crate::support::{Process, database, database_url};
 
 #[test]
 fn a_database_that_may_only_be_read_is_refused_at_the_start() {
@@ -45,11 +46,11 @@ async fn a_folder_that_becomes_read_only_refuses_files_and_nothing_else() {
     let process = Process::start_under(&unprivileged(), folder.path(), &["--database", &url]);
     allow(folder.path(), 0o555);
     let span = process.api.create(&json!({"start_time": "2024-01-15T09:30:00Z"})).await;
-    let answer = upload(&process.api).await;
+    let answer = upload(&process.api, b"content").await;
     allow(folder.path(), 0o755);
     answer.expect_try_later("Cannot store now: files beside the database may not be written");
     process.api.span(&span).await;
-    upload(&process.api).await.expect(204);
+    upload(&process.api, b"content").await.expect(204);
 }
 
 /// A folder with a database that no server uses.
@@ -77,9 +78,4 @@ fn refusal(folder: &Path) -> String {
     let output = Process::run_under(&unprivileged(), &flags, &[]);
     assert_eq!(output.status.code(), Some(1));
     String::from_utf8(output.stderr).unwrap()
-}
-
-async fn upload(api: &Api) -> Answer {
-    let query = format!("file_name=a.bin&entity_type=span&entity_id={}", fresh_id());
-    api.send(api.request("PUT", &format!("/v1/private/attachment/upload?{query}")).body("content")).await
 }

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::kill::{CLIENTS, check, new_clients, write_until};
 use super::seeded;
-use crate::support::{Process, fresh_id};
+use crate::support::{Process, database, database_url, fresh_id};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_told_to_stop_keeps_what_it_acknowledged_and_nothing_else() {
@@ -48,10 +48,9 @@ async fn a_request_that_has_begun_is_answered_by_a_server_that_is_told_to_stop()
 #[tokio::test(flavor = "multi_thread")]
 async fn writes_that_wait_when_the_server_is_told_to_stop_are_stored_and_answered() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("spandrel.db");
-    let database = format!("sqlite:{}", file.display());
-    let mut process = Process::start(folder.path(), &["--database", &database, "--queue-rows-max", "8"]);
-    let held = Connection::open(file).unwrap();
+    let url = database_url(folder.path());
+    let mut process = Process::start(folder.path(), &["--database", &url, "--queue-rows-max", "8"]);
+    let held = Connection::open(database(folder.path())).unwrap();
     held.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut sending = JoinSet::new();
     for id in (0..9).map(|_| fresh_id()) {
