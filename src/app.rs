@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, BodyLimits, Strict, Ui};
+use crate::aside::Aside;
 use crate::clock::Clock;
 use crate::config::ServeConfig;
 use crate::cost::Prices;
@@ -45,8 +46,8 @@ pub struct AppState {
     pub limits: RequestLimits,
     /// Memory for request bodies, counted out in units.
     pub body_memory: Arc<Semaphore>,
-    /// Turns to parse large bodies.
-    pub turns: Arc<Semaphore>,
+    /// Where large bodies are parsed.
+    pub aside: Arc<Aside>,
     /// What requests are held to before handlers see them, in strict mode.
     pub strict: Option<Arc<Strict>>,
 }
@@ -65,10 +66,12 @@ impl App {
     /// Starts what works behind the requests.
     ///
     /// # Errors
-    /// The document asks for something that strict mode cannot check, or the folder of the user interface has none.
+    /// The document asks for something that strict mode cannot check, the folder of the user interface has none, or the
+    /// system gives no threads.
     pub fn new(store: Arc<dyn Store>, config: &ServeConfig, clock: Clock) -> Result<Self, String> {
         let strict = Strict::new(config.strict)?.map(Arc::new);
         let ui = config.ui_dir.as_deref().map(Ui::open).transpose()?;
+        let aside = Aside::start().map_err(|error| format!("cannot start threads: {error}"))?;
         let closing = CancellationToken::new();
         let (ingest, committer) = Ingest::start(Arc::clone(&store), config.ingest, closing.clone());
         let state = AppState {
@@ -77,7 +80,7 @@ impl App {
             clock,
             limits: RequestLimits { body: config.body, json: config.json, text: config.text },
             body_memory: Arc::new(Semaphore::new(config.body.units())),
-            turns: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
+            aside: Arc::new(aside),
             strict,
         };
         Ok(Self {

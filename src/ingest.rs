@@ -25,6 +25,10 @@ pub struct IngestLimits {
     /// Bytes of spans that may wait to be stored; beyond it, writes are answered 429.
     #[arg(long, env = "SPANDREL_QUEUE_BYTES_MAX", default_value_t = 256 << 20, value_name = "BYTES")]
     pub queue_bytes_max: usize,
+    /// Time in which what waits can be stored, by the pace of the last commits; beyond it, writes are answered 429.
+    #[arg(long, env = "SPANDREL_QUEUE_MILLIS_MAX", default_value_t = 700, value_name = "MILLISECONDS",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub queue_millis_max: u64,
     /// Spans after which a commit takes no further request in.
     #[arg(long, env = "SPANDREL_COMMIT_ROWS_MAX", default_value_t = 10_000, value_name = "SPANS")]
     pub commit_rows_max: usize,
@@ -64,8 +68,11 @@ const RETRY: Duration = Duration::from_secs(1);
 /// What clients are told to wait while the store cannot be written: the SDK's own checks come every 10 s.
 const RETRY_SECONDS: u64 = 5;
 
-/// Rows a second assumed before any commit was timed. Chosen: slower than any disk seen.
+/// Rows a second that clients are told to wait by, before any commit was timed. Chosen: slower than any disk seen.
 const ROWS_A_SECOND: u64 = 1_000;
+
+/// Rows from which on a commit tells what pace there is: smaller ones mostly wait for the disk, whatever their size.
+const TIMED_ROWS_MIN: usize = 256;
 
 struct Waiting {
     submission: Submission,
@@ -80,6 +87,7 @@ struct Shared {
     limits: IngestLimits,
     rows: AtomicUsize,
     bytes: AtomicUsize,
+    /// By commits that are large enough to tell; 0 before there was any.
     rows_a_second: AtomicU64,
     trouble: watch::Sender<Option<&'static str>>,
 }
@@ -103,7 +111,7 @@ impl Ingest {
             limits,
             rows: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
-            rows_a_second: AtomicU64::new(ROWS_A_SECOND),
+            rows_a_second: AtomicU64::new(0),
             trouble: watch::Sender::new(None),
         });
         let task = tokio::spawn(run(Arc::clone(&store), waiting, Arc::clone(&shared), closing));
@@ -187,8 +195,7 @@ impl Shared {
     fn reserve(&self, rows: usize, bytes: usize) -> bool {
         let rows_before = self.rows.fetch_add(rows, Ordering::AcqRel);
         let bytes_before = self.bytes.fetch_add(bytes, Ordering::AcqRel);
-        let fits =
-            rows_before + rows <= self.limits.queue_rows_max && bytes_before + bytes <= self.limits.queue_bytes_max;
+        let fits = rows_before + rows <= self.rows_max() && bytes_before + bytes <= self.limits.queue_bytes_max;
         if !fits && rows_before > 0 {
             self.release(rows, bytes);
             return false;
@@ -196,8 +203,15 @@ impl Shared {
         true
     }
 
+    /// How many rows may wait: after an overload, all is well again as soon as they are stored.
+    fn rows_max(&self) -> usize {
+        let pace = self.rows_a_second.load(Ordering::Acquire);
+        let in_time = usize::try_from(pace.saturating_mul(self.limits.queue_millis_max) / 1_000).unwrap_or(usize::MAX);
+        if pace == 0 { self.limits.queue_rows_max } else { self.limits.queue_rows_max.min(in_time.max(1)) }
+    }
+
     fn is_full(&self) -> bool {
-        self.rows.load(Ordering::Acquire) >= self.limits.queue_rows_max
+        self.rows.load(Ordering::Acquire) >= self.rows_max()
             || self.bytes.load(Ordering::Acquire) >= self.limits.queue_bytes_max
     }
 
@@ -209,16 +223,23 @@ impl Shared {
     /// When what waits now will have been stored, by the pace of the last commits.
     fn seconds_to_wait(&self) -> u64 {
         let rows = u64::try_from(self.rows.load(Ordering::Acquire)).unwrap_or(u64::MAX);
-        let pace = self.rows_a_second.load(Ordering::Acquire).max(1);
+        let pace = match self.rows_a_second.load(Ordering::Acquire) {
+            0 => ROWS_A_SECOND,
+            pace => pace,
+        };
         rows.div_ceil(pace).clamp(1, 60)
     }
 
     fn timed(&self, rows: usize, took: Duration) {
+        if rows < TIMED_ROWS_MIN {
+            return;
+        }
         let rows = u64::try_from(rows).unwrap_or(u64::MAX);
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
         let pace = rows.saturating_mul(1_000_000) / micros;
         let before = self.rows_a_second.load(Ordering::Acquire);
-        self.rows_a_second.store((before * 7 + pace) / 8, Ordering::Release);
+        let pace = if before == 0 { pace } else { (before * 7 + pace) / 8 };
+        self.rows_a_second.store(pace.max(1), Ordering::Release);
     }
 
     fn set_trouble(&self, trouble: Option<&'static str>) {

@@ -20,10 +20,12 @@
 //! * [`ingest`] lets concurrent writes share a transaction.
 //! * [`api`] has the route table, the handlers, and the document that is generated from them.
 //! * [`error`] is the only place that knows status codes.
+//! * [`aside`] has threads for work that takes long.
 //! * [`app`] puts the parts together, [`server`] takes connections, [`config`] names every setting.
 
 pub mod api;
 pub mod app;
+pub mod aside;
 pub mod clock;
 pub mod config;
 pub mod cost;

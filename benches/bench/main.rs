@@ -27,8 +27,8 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// Measures a release build of the server.
 #[derive(Debug, Parser)]
 struct Options {
-    /// Only scenarios whose names have one of these in them. Without any, all but overload, troublemakers, aggregates and
-    /// growth, which take long.
+    /// Only scenarios whose names have one of these in them. Without any, all but overload, troublemakers, aggregates,
+    /// growth and instructions, which take long or need other programs.
     only: Vec<String>,
     /// How often each scenario is repeated.
     #[arg(long, default_value_t = 3)]
@@ -60,6 +60,9 @@ struct Options {
     /// File to write a page with the figures to.
     #[arg(long)]
     html: Option<PathBuf>,
+    /// Keep the counts of instructions that are found.
+    #[arg(long)]
+    bless: bool,
     /// Given by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,

@@ -43,6 +43,8 @@ pub(crate) struct Figure {
 pub(crate) enum Target {
     /// At least this share of its ceiling.
     RatioAtLeast(f64),
+    /// At most this share of its ceiling.
+    RatioAtMost(f64),
     /// No more than this.
     AtMost(f64),
 }
@@ -77,6 +79,7 @@ impl Figure {
     pub(crate) fn is_met(&self) -> Option<bool> {
         match self.target? {
             Target::RatioAtLeast(least) => self.ratio().map(|ratio| ratio >= least),
+            Target::RatioAtMost(most) => self.ratio().map(|ratio| ratio <= most),
             Target::AtMost(most) => median(&self.values).map(|value| value <= most),
         }
     }
@@ -104,6 +107,7 @@ impl Figure {
         let wanted = match self.target {
             None => return String::new(),
             Some(Target::RatioAtLeast(least)) => format!("≥ {:.0} %", least * 100.0),
+            Some(Target::RatioAtMost(most)) => format!("≤ {:.0} %", most * 100.0),
             Some(Target::AtMost(most)) => format!("≤ {most} {}", self.unit),
         };
         if self.is_met() == Some(true) { wanted } else { format!("**missed**: {wanted}") }

@@ -4,6 +4,7 @@ mod aggregates;
 mod big_trace;
 mod growth;
 mod ingest;
+mod instructions;
 mod mixed;
 mod overload;
 mod reads;
@@ -19,7 +20,7 @@ use crate::report::Report;
 use crate::{Failure, Options};
 
 /// Scenarios that take long, or all of the machine: they are run when they are named.
-const HEAVY: [&str; 4] = ["overload", "troublemakers", "aggregates", "growth"];
+const HEAVY: [&str; 5] = ["overload", "troublemakers", "aggregates", "growth", "instructions"];
 
 pub(crate) async fn run(options: &Options, report: &mut Report) -> Result<(), Failure> {
     let named = |name: &str| options.only.iter().any(|only| name.contains(only.as_str()));
@@ -57,6 +58,9 @@ pub(crate) async fn run(options: &Options, report: &mut Report) -> Result<(), Fa
     }
     if wanted("growth") {
         report.figures.extend(growth::run(options).await?);
+    }
+    if wanted("instructions") {
+        report.figures.extend(instructions::run(options).await?);
     }
     if report.figures.is_empty() { Err("no scenario has such a name".into()) } else { Ok(()) }
 }

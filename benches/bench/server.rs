@@ -75,9 +75,22 @@ impl Server {
 
     /// Starts one that is kept on its core.
     pub(crate) fn start_pinned(options: &Options, database: &Database) -> Result<Self, Failure> {
-        let mut command = Command::new("taskset");
-        command.args(["-c", &CORES[0].to_string()]).arg(&options.program);
+        Self::start_under(&["taskset", "-c", &CORES[0].to_string()], options, database)
+    }
+
+    /// Has another program run it.
+    pub(crate) fn start_under(runner: &[&str], options: &Options, database: &Database) -> Result<Self, Failure> {
+        let mut command = Command::new(runner[0]);
+        command.args(&runner[1..]).arg(&options.program);
         Self::run(command, options, database, &[])
+    }
+
+    /// Tells it to stop, and waits until it has.
+    pub(crate) fn stop(mut self) -> Result<(), Failure> {
+        let id = nix::unistd::Pid::from_raw(i32::try_from(self.child.id())?);
+        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM)?;
+        let status = self.child.wait()?;
+        if status.success() { Ok(()) } else { Err(format!("the server ended with {status}").into()) }
     }
 
     fn run(mut command: Command, options: &Options, database: &Database, flags: &[&str]) -> Result<Self, Failure> {

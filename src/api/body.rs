@@ -164,8 +164,7 @@ pub(super) async fn read<T: RequestBody>(request: Request, state: &AppState) -> 
     .await
 }
 
-/// Does what takes longer the larger the body is. Of large ones only so many at once as there are processors: more would
-/// only take from the writer, and from each other.
+/// Does what takes longer the larger the body is.
 pub(super) async fn aside<R: Send + 'static>(
     size: usize,
     state: &AppState,
@@ -174,8 +173,7 @@ pub(super) async fn aside<R: Send + 'static>(
     if size < ASIDE_BYTES {
         return work();
     }
-    let _turn = state.turns.acquire().await.map_err(|_| ApiError::Internal)?;
-    tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::Internal)?
+    state.aside.run(work).await.ok_or(ApiError::Internal)?
 }
 
 /// Receives a body.

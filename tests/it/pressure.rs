@@ -35,15 +35,29 @@ async fn what_a_full_queue_refuses_is_not_parsed_first() {
     let held = hold(&server.database);
     let (api, write) = (server.api.clone(), post(&server.api, SPANS, &span(&fresh_id())));
     let writing = tokio::spawn(async move { api.send(write).await });
-    let no_json = || server.api.request("POST", SPANS).header("content-type", "application/json").body("{");
-    let refused = until(async || {
-        let answer = server.api.send(no_json()).await;
-        (answer.status != 400).then_some(answer)
-    });
-    refused.await.expect_try_later("Too many writes are waiting");
+    refused(&server.api).await.expect_try_later("Too many writes are waiting");
     drop(held);
     writing.await.unwrap().expect(201);
-    server.api.send(no_json()).await.expect(400);
+    server.api.send(no_json(&server.api)).await.expect(400);
+}
+
+#[tokio::test]
+async fn no_more_waits_than_can_be_stored_in_the_time_that_is_set() {
+    let server = Server::with_flags(&["--queue-millis-max", "1"]).await;
+    let many = || {
+        let spans: Vec<Value> = (0..1_000).map(|_| span(&fresh_id())).collect();
+        post(&server.api, BATCH, &json!({ "spans": spans }))
+    };
+    // The first tells the pace.
+    server.api.send(many()).await.expect(204);
+    let held = hold(&server.database);
+    let (api, write) = (server.api.clone(), many());
+    // What is more than the time allows is taken by a queue that is empty.
+    let writing = tokio::spawn(async move { api.send(write).await });
+    refused(&server.api).await.expect_try_later("Too many writes are waiting");
+    drop(held);
+    writing.await.unwrap().expect(204);
+    server.api.create(&span(&fresh_id())).await;
 }
 
 #[tokio::test]
@@ -363,6 +377,19 @@ fn hold(database: &Path) -> Connection {
     let connection = Connection::open(database).unwrap();
     connection.execute_batch("BEGIN IMMEDIATE").unwrap();
     connection
+}
+
+fn no_json(api: &Api) -> RequestBuilder {
+    api.request("POST", SPANS).header("content-type", "application/json").body("{")
+}
+
+/// What a write is answered that is refused before anybody looks at its body.
+async fn refused(api: &Api) -> Answer {
+    until(async || {
+        let answer = api.send(no_json(api)).await;
+        (answer.status != 400).then_some(answer)
+    })
+    .await
 }
 
 /// Sends all of these while the database is held, and lets go of it when so many were refused because the queue is

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Each part of the crate, and the parts that it may name.
-const MAY_NAME: [(&str, &[&str]); 19] = [
+const MAY_NAME: [(&str, &[&str]); 20] = [
     ("model", &[]),
     ("scan", &[]),
     ("json_path", &[]),
@@ -19,7 +19,8 @@ const MAY_NAME: [(&str, &[&str]); 19] = [
     ("api", &["app", "error", "filter", "ingest", "model", "record", "scan", "store"]),
     ("server", &["api"]),
     ("config", &["api", "ingest", "model", "scan", "server", "store"]),
-    ("app", &["api", "clock", "config", "cost", "ingest", "model", "scan", "server", "store"]),
+    ("app", &["api", "aside", "clock", "config", "cost", "ingest", "model", "scan", "server", "store"]),
+    ("aside", &[]),
     ("ephemeral", &[]),
     ("shutdown", &[]),
     ("telemetry", &[]),
