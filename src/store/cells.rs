@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 
 use super::StoreError;
 use crate::model::{Cost, Decimal, Id, Payload, Source, SpanType, UsageSums};
@@ -32,7 +31,7 @@ pub(super) const COLUMNS_COUNT: usize = 31;
 
 /// Reads a span from columns as [`SPAN_COLUMNS`] and [`PAYLOAD_COLUMNS`] list them, the first at position `at`.
 pub(super) fn read_span(cells: &impl Cells, at: usize) -> Result<Row<SpanFields>, StoreError> {
-    let metadata = match raw(cells, at + 28, "metadata")? {
+    let metadata = match raw(cells, at + 28)? {
         Some(raw) => Some(Metadata {
             raw,
             notes: MetadataNotes {
@@ -58,8 +57,8 @@ pub(super) fn read_span(cells: &impl Cells, at: usize) -> Result<Row<SpanFields>
         span_type: code(cells, at + 4, "type", SpanType::from_code)?,
         start_time: cells.integer(at + 5)?,
         end_time: cells.integer(at + 6)?,
-        input: raw(cells, at + 26, "input")?,
-        output: raw(cells, at + 27, "output")?,
+        input: raw(cells, at + 26)?,
+        output: raw(cells, at + 27)?,
         metadata,
         model: cells.text(at + 7)?,
         provider: cells.text(at + 8)?,
@@ -120,9 +119,9 @@ pub(super) fn read_trace(cells: &impl Cells, at: usize) -> Result<Row<TraceField
         name: cells.text(at + 1)?,
         start_time: cells.integer(at + 2)?,
         end_time: cells.integer(at + 3)?,
-        input: raw(cells, at + 19, "input")?,
-        output: raw(cells, at + 20, "output")?,
-        metadata: raw(cells, at + 21, "metadata")?,
+        input: raw(cells, at + 19)?,
+        output: raw(cells, at + 20)?,
+        metadata: raw(cells, at + 21)?,
         tags: json(cells, at + 4, "tags")?,
         error_info: json(cells, at + 5, "error_info")?,
         ttft: cells.real(at + 6)?,
@@ -177,9 +176,8 @@ pub(super) fn id(cells: &impl Cells, at: usize, column: &'static str) -> Result<
     Ok(Some(Id(uuid::Uuid::from_bytes(bytes))))
 }
 
-pub(super) fn raw(cells: &impl Cells, at: usize, column: &'static str) -> Result<Option<Payload>, StoreError> {
-    let Some(text) = cells.text(at)? else { return Ok(None) };
-    RawValue::from_string(text).map(|raw| Some(raw.into())).map_err(|_| corrupt(column))
+pub(super) fn raw(cells: &impl Cells, at: usize) -> Result<Option<Payload>, StoreError> {
+    Ok(cells.text(at)?.map(Payload::kept))
 }
 
 pub(super) fn json<T: DeserializeOwned>(
