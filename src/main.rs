@@ -5,104 +5,69 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use spandrel::app::{App, open_store};
 use spandrel::clock::Clock;
-use spandrel::config::{Cli, Command, DatabaseConfig, Format, ServeConfig};
+use spandrel::config::{Cli, Command, Format, ServeConfig};
 use spandrel::ephemeral::Ephemeral;
-use spandrel::store::Upgrade;
-use spandrel::{api, shutdown, store, telemetry};
+use spandrel::{api, shutdown, telemetry};
 use tokio::net::TcpListener;
 
 type Failure = Box<dyn std::error::Error>;
-
-/// The exit code that says that a database is older than this program.
-const MIGRATION_NEEDED: u8 = 3;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Some(Command::Openapi { format }) => print_document(format),
-        Some(Command::Migrate { database, check: true }) => check(&database),
-        Some(Command::Migrate { database, check: false }) => migrate(&database),
         Some(Command::Serve(config)) => serve(&config),
         None => serve(&cli.serve),
     };
-    done.unwrap_or_else(|error| {
-        eprintln!("spandrel: {error}");
-        ExitCode::FAILURE
-    })
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("spandrel: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
-fn print_document(format: Format) -> Result<ExitCode, Failure> {
+fn print_document(format: Format) -> Result<(), Failure> {
     use std::io::Write as _;
     let document = api::document();
     let text = match format {
         Format::Yaml => document.yaml(),
         Format::Json => document.json(),
     };
-    std::io::stdout().write_all(text.as_bytes())?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Says whether the database needs a migration; so does the exit code.
-fn check(database: &DatabaseConfig) -> Result<ExitCode, Failure> {
-    let upgrade = store::check(&database.url)?;
-    let url = &database.url;
-    match upgrade {
-        Upgrade { to, .. } if !upgrade.is_needed() => println!("{url} has schema {to:04}: up to date"),
-        Upgrade { from: 0, to } => println!("{url} has no data yet: it would be made with schema {to:04}"),
-        Upgrade { from, to } => println!("{url} has schema {from:04}: it would be migrated to {to:04}"),
-    }
-    Ok(if upgrade.is_needed() { ExitCode::from(MIGRATION_NEEDED) } else { ExitCode::SUCCESS })
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
 }
 
 #[tokio::main]
-async fn migrate(database: &DatabaseConfig) -> Result<ExitCode, Failure> {
-    telemetry::start();
-    let upgrade = store::migrate(&database.url, !database.no_backup).await?;
-    let url = &database.url;
-    match upgrade {
-        Upgrade { to, .. } if !upgrade.is_needed() => println!("{url} has schema {to:04}: up to date"),
-        Upgrade { from: 0, to } => println!("{url} was made with schema {to:04}"),
-        Upgrade { from, to } => println!("{url} was migrated from schema {from:04} to {to:04}"),
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-#[tokio::main]
-async fn serve(config: &ServeConfig) -> Result<ExitCode, Failure> {
+async fn serve(config: &ServeConfig) -> Result<(), Failure> {
     telemetry::start();
     let stop = shutdown::on_signal()?;
     let clock = Clock::system();
     let ephemeral = config.ephemeral.then(Ephemeral::new).transpose()?;
-    let database = ephemeral.as_ref().map_or_else(|| config.database.url.clone(), Ephemeral::url);
+    let database = ephemeral.as_ref().map_or_else(|| config.database.clone(), Ephemeral::url);
     let listener = TcpListener::bind(&config.listen)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
     let store = open_store(&database, config, clock.clone()).await?;
-    let app = App::new(store, config, clock)?;
     let address = format!("http://{}", listener.local_addr()?);
     println!("Spandrel {} serves {address}", spandrel::app::VERSION);
     println!("  database    {database}");
-    if let Some(folder) = &config.ui_dir {
-        println!("  UI          {address}/ from {}", folder.display());
-    }
-    println!("  Swagger UI  {address}/{}", api::START);
+    println!("  Swagger UI  {address}/swagger-ui/");
     if let Some(file) = &config.ready_file {
         // The listener already queues connections: whoever reads the file is answered.
         write_whole(file, &address).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
     }
-    app.run(listener, stop).await;
+    App::new(store, config, clock).run(listener, stop).await;
     if let Some(file) = &config.ready_file {
         let _ = std::fs::remove_file(file);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Writes a file so that nobody sees half of it.
 fn write_whole(file: &std::path::Path, text: &str) -> std::io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
-    // Readable by others, as an ordinary file is.
-    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-    let mut whole = tempfile::Builder::new().permissions(readable).tempfile_in(folder)?;
+    let mut whole = tempfile::NamedTempFile::new_in(folder)?;
     std::io::Write::write_all(&mut whole, text.as_bytes())?;
     whole.persist(file)?;
     Ok(())

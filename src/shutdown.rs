@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-/// A token that is cancelled by SIGTERM or SIGINT (Ctrl-C). A second one ends the process at once.
+/// A token that is cancelled by SIGTERM or SIGINT (Ctrl-C).
 ///
 /// # Errors
 /// When the system does not let signals be watched.
@@ -13,18 +13,12 @@ pub fn on_signal() -> std::io::Result<CancellationToken> {
     let token = CancellationToken::new();
     let cancelled = token.clone();
     tokio::spawn(async move {
-        for first in [true, false] {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            if first {
-                tracing::info!("stopping: finishing what has begun; once more to stop at once");
-                cancelled.cancel();
-            }
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
-        // What was acknowledged is on disk.
-        std::process::exit(1);
+        tracing::info!("stopping: finishing what has begun");
+        cancelled.cancel();
     });
     Ok(token)
 }

@@ -22,14 +22,8 @@ impl ProjectName {
     /// The name without outer white space.
     #[must_use]
     pub fn trimmed(&self) -> &str {
-        trimmed(&self.0)
+        self.0.trim_matches(is_space)
     }
-}
-
-/// A text without outer white space.
-#[must_use]
-pub fn trimmed(text: &str) -> &str {
-    text.trim_matches(is_space)
 }
 
 /// White space as ECMA-262's `\s` has it, which the published pattern means.

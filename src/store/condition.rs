@@ -1,8 +1,7 @@
 //! Conditions in SQL. Everything a client sends becomes a bound parameter; the text is ours alone.
 
-use super::query::{Kind, Order, Query, SortField};
-use super::tables::Table;
-use crate::filter::{Absent, Filter, Kind as FieldKind, Wanted};
+use super::query::{Order, SortField, SpanQuery};
+use crate::filter::{Absent, Filter, Kind, Wanted};
 use crate::model::{Id, Operator};
 
 /// A bound parameter.
@@ -44,58 +43,13 @@ pub(super) fn id_value(id: Id) -> Value {
     Value::Bytes(id.0.as_bytes().to_vec())
 }
 
-/// Whether the sorting asks for what a query's rows do not have themselves.
-fn sorts_by(table: &Table, order: Option<&Order>, alias: &str) -> bool {
-    match order {
-        Some(Order::By { field: SortField::Plain(name), .. }) => (table.sort)(name).contains(alias),
-        Some(Order::By { field: SortField::Usage(_), .. }) => table.usage.contains(alias),
-        _ => false,
-    }
-}
-
-/// Where a query begins: with what threads are chosen from, if it is about threads.
-pub(super) fn begin(query: &Query) -> Sql {
-    let mut sql = Sql::default();
-    if query.of == Kind::Threads {
-        threads(query, &mut sql);
-    }
-    sql
-}
-
-/// `WITH` the traces that count as `members` of threads, and the threads that have any as `conversations`. Both are views:
-/// what a query does not ask for is not worked out.
-fn threads(query: &Query, sql: &mut Sql) {
-    sql.push("WITH members AS NOT MATERIALIZED (SELECT t.* FROM traces t WHERE t.thread_id IS NOT NULL");
-    for (bound, comparison) in [(query.id_min, ">="), (query.id_max, "<=")] {
-        if let Some(id) = bound {
-            let place = sql.bind(id_value(id));
-            sql.push(&format!(" AND t.id {comparison} {place}"));
-        }
-    }
-    let since = sql.bind(Value::Integer(query.active_since));
-    sql.push(&format!(
-        "), conversations AS NOT MATERIALIZED (SELECT h.*, \
-         (SELECT j.workspace FROM projects j WHERE j.key = h.project) AS workspace, \
-         CASE WHEN h.closed OR h.last_updated_at < {since} THEN 'inactive' ELSE 'active' END AS status \
-         FROM threads h WHERE EXISTS \
-         (SELECT 1 FROM members m WHERE m.project = h.project AND m.thread_id = h.thread_id)) "
-    ));
-}
-
-/// ` FROM …`, and the condition that picks what a query means: `s` is the row, `p` its payloads and `u` what the spans
-/// of a trace amount to, where they are asked about, be it by what is `selected`.
-pub(super) fn filtered(query: &Query, order: Option<&Order>, selected: &str, sql: &mut Sql) {
-    let table = query.of.table();
-    let searches = query.search.is_some() && query.of != Kind::Threads;
-    if selected.contains("p.")
-        || sorts_by(table, order, "p.")
-        || searches
-        || query.filters.iter().any(Filter::needs_payloads)
-    {
-        sql.push(&format!(" LEFT JOIN {} p ON p.{} = s.key", table.payloads, table.owner));
-    }
-    if selected.contains("u.") || sorts_by(table, order, "u.") || query.filters.iter().any(Filter::needs_sums) {
-        sql.push(SUMS_JOIN);
+/// The condition that picks a query's spans, to follow `FROM spans s`, with `p` for the payloads where they are asked
+/// about.
+pub(super) fn filtered(query: &SpanQuery, order: Option<&Order>, sql: &mut Sql) {
+    let sorts_payloads =
+        matches!(order, Some(Order::By { field: SortField::Plain("input" | "output" | "metadata"), .. }));
+    if sorts_payloads || query.search.is_some() || query.filters.iter().any(Filter::needs_payloads) {
+        sql.push(" LEFT JOIN span_payloads p ON p.span = s.key");
     }
     let project = sql.bind(Value::Integer(query.project));
     sql.push(&format!(" WHERE s.project = {project}"));
@@ -113,49 +67,40 @@ pub(super) fn filtered(query: &Query, order: Option<&Order>, selected: &str, sql
             sql.push(&format!(" AND s.id {comparison} {place}"));
         }
     }
-    if let Some(thread_id) = &query.thread_id {
-        let place = sql.bind_text(thread_id);
-        sql.push(&format!(" AND s.thread_id = {place}"));
-    }
-    if query.of == Kind::Spans {
-        sql.push(NOT_PURGED);
-    }
-    if query.nothing {
-        sql.push(" AND 0");
-    }
     for filter in &query.filters {
         let condition = condition(filter, sql);
         sql.push(" AND (").push(&condition).push(")");
     }
     if let Some(pattern) = &query.search {
         let place = sql.bind_text(pattern);
-        sql.push(" AND ").push(&(table.search)(&place));
+        let texts = [
+            "uuid_text(s.id)",
+            "uuid_text(s.trace_id)",
+            "s.name",
+            "s.model",
+            "s.provider",
+            "plain_json(p.input)",
+            "plain_json(p.output)",
+            "plain_json(p.metadata)",
+        ];
+        let any: Vec<String> = texts.iter().map(|text| format!("has_text({text}, {place})")).collect();
+        let span_type =
+            crate::filter::SPAN_FIELDS.iter().find(|field| field.name == "type").map_or("''", |field| field.sql);
+        sql.push(&format!(
+            " AND ({} OR has_text({span_type}, {place}) \
+             OR EXISTS (SELECT 1 FROM json_each(ifnull(s.tags, '[]')) t WHERE has_text(t.value, {place})))",
+            any.join(" OR ")
+        ));
     }
 }
 
-/// Leaves out spans `s` of deleted traces that are still to be removed. The first part is asked once for a whole query,
-/// and nearly always true.
-pub(super) const NOT_PURGED: &str = " AND (NOT EXISTS (SELECT 1 FROM purges) OR NOT EXISTS (SELECT 1 FROM purges g \
-     WHERE g.project = s.project AND g.trace_id = s.trace_id AND g.last_span >= s.key))";
-
-/// Leaves out comments `c` on what was in a project that is deleted.
-pub(super) const COMMENT_IN_REACH: &str = " AND NOT EXISTS (SELECT 1 FROM projects j WHERE j.deleted_at IS NOT NULL \
-     AND j.key = CASE c.entity \
-     WHEN 1 THEN (SELECT s.project FROM spans s WHERE s.workspace = c.workspace AND s.id = c.entity_id) \
-     WHEN 2 THEN (SELECT s.project FROM traces s WHERE s.workspace = c.workspace AND s.id = c.entity_id) \
-     ELSE (SELECT h.project FROM threads h WHERE h.id = c.entity_id) END)";
-
-/// Joins what the spans of the trace `s` amount to, as `u`.
-pub(super) const SUMS_JOIN: &str =
-    " LEFT JOIN trace_sums u ON u.workspace = s.workspace AND u.trace_id = s.id AND u.project = s.project";
-
 /// ` ORDER BY …`.
-pub(super) fn order_by(of: Kind, order: &Order, sql: &mut Sql) {
-    let table = of.table();
+pub(super) fn order_by(order: &Order, sql: &mut Sql) {
+    const BY_TRACE: &str = "s.trace_id DESC, s.parent_span_id DESC, s.id DESC";
     sql.push(" ORDER BY ");
     let (field, descending) = match order {
-        Order::Default => {
-            sql.push(table.order);
+        Order::ByTrace => {
+            sql.push(BY_TRACE);
             return;
         }
         Order::ById => {
@@ -167,7 +112,7 @@ pub(super) fn order_by(of: Kind, order: &Order, sql: &mut Sql) {
     let direction = if descending { "DESC" } else { "ASC" };
     match field {
         SortField::Plain(name) => {
-            let value = (table.sort)(name);
+            let value = sort_value(name);
             // What is missing comes last, whichever way the rest goes.
             if matches!(*name, "end_time" | "duration" | "ttft") {
                 sql.push(&format!("({value}) IS NULL, "));
@@ -176,39 +121,60 @@ pub(super) fn order_by(of: Kind, order: &Order, sql: &mut Sql) {
         }
         SortField::Usage(key) => {
             let place = sql.bind_text(key.as_str());
-            let value = format!("usage_count({}, {place})", table.usage);
+            let value = format!("usage_count(s.usage, {place})");
             sql.push(&format!("ifnull({value}, 0) {direction}, ({value} IS NOT NULL) {direction}, "));
         }
         SortField::FeedbackScore(name) => {
             let place = sql.bind_text(name.as_str());
-            let latest = latest_scores(table.scores, &format!("f.name = {place}"));
-            let value = format!("(SELECT mean_score(l.value) FROM {latest} l)");
+            let value = format!("(SELECT mean_score(l.value) FROM {} l)", latest_scores(&format!("f.name = {place}")));
             sql.push(&format!("ifnull({value}, 0) {direction}, ({value} IS NOT NULL) {direction}, "));
         }
     }
-    sql.push(table.order);
+    sql.push(BY_TRACE);
 }
 
-/// A query for the scores among `owned` that `which` picks, of each author and thing that is scored the latest.
-fn latest_scores(owned: &str, which: &str) -> String {
+fn sort_value(name: &str) -> &'static str {
+    match name {
+        "id" => "s.id",
+        "name" => "ifnull(s.name, '')",
+        "type" => "s.type",
+        "trace_id" => "s.trace_id",
+        "parent_span_id" => "ifnull(s.parent_span_id, x'')",
+        "input" => "ifnull(p.input, '')",
+        "output" => "ifnull(p.output, '')",
+        "metadata" => "ifnull(p.metadata, '')",
+        "start_time" => "s.start_time",
+        "end_time" => "s.end_time",
+        "duration" => {
+            "CASE WHEN s.end_time IS NULL OR s.start_time = 0 THEN NULL ELSE s.end_time / 1000 - s.start_time / 1000 END"
+        }
+        "ttft" => "s.ttft",
+        "tags" => "ifnull((SELECT group_concat(t.value, char(1)) FROM json_each(s.tags) t), '')",
+        "created_at" => "s.created_at",
+        "last_updated_at" => "s.last_updated_at",
+        "model" => "ifnull(s.model, '')",
+        "provider" => "ifnull(s.provider, '')",
+        "total_estimated_cost" => "ifnull(s.cost_value, 0)",
+        "error_info" => "ifnull(s.error_info, '')",
+        "created_by" => "s.created_by",
+        _ => "ifnull(s.environment, '')",
+    }
+}
+
+/// A query for the scores of the span `s` that `which` picks, of each author the latest.
+fn latest_scores(which: &str) -> String {
     format!(
-        "(SELECT f.name AS name, f.value AS value, max(f.last_updated_at) FROM scores f \
-         WHERE {owned} AND {which} GROUP BY f.entity_id, f.name, f.author)"
+        "(SELECT f.name AS name, f.value AS value, max(f.last_updated_at) FROM span_scores f \
+         WHERE f.workspace = s.workspace AND f.span_id = s.id AND {which} GROUP BY f.name, f.author)"
     )
 }
 
 fn condition(filter: &Filter, sql: &mut Sql) -> String {
     let value = filter.field.sql;
-    // What nothing has is not among some texts, and not without one either.
-    if value == "NULL" {
-        return "0".to_owned();
-    }
     match filter.field.kind {
-        FieldKind::String | FieldKind::Custom => {
-            text_condition(filter, &format!("lower({value})"), value, "has_text", sql)
-        }
-        FieldKind::StringExact => exact_condition(filter, value, sql),
-        FieldKind::DateTime | FieldKind::Number => {
+        Kind::String | Kind::Custom => text_condition(filter, &format!("lower({value})"), value, "has_text", sql),
+        Kind::StringExact => exact_condition(filter, value, sql),
+        Kind::DateTime | Kind::Number => {
             let comparison = filter.operator.comparison().unwrap_or("=");
             let place = match filter.wanted {
                 Wanted::Time(nanos) => sql.bind(Value::Integer(nanos)),
@@ -217,11 +183,11 @@ fn condition(filter: &Filter, sql: &mut Sql) -> String {
             };
             format!("{value} {comparison} {place}")
         }
-        FieldKind::FeedbackScores => score_condition(filter, sql),
-        FieldKind::Dictionary => dictionary_condition(filter, value, sql),
-        FieldKind::List => list_condition(filter, value, sql),
-        FieldKind::Enum | FieldKind::EnumLegacy | FieldKind::StringList => enum_condition(filter, value, sql),
-        FieldKind::ErrorContainer => {
+        Kind::FeedbackScores => score_condition(filter, sql),
+        Kind::Dictionary => dictionary_condition(filter, value, sql),
+        Kind::List => list_condition(filter, value, sql),
+        Kind::Enum | Kind::EnumLegacy => enum_condition(filter, value, sql),
+        Kind::ErrorContainer => {
             format!("{value} IS {}NULL", if filter.operator == Operator::IsNotEmpty { "NOT " } else { "" })
         }
     }
@@ -241,13 +207,8 @@ fn text_condition(filter: &Filter, folded: &str, value: &str, has: &str, sql: &m
             let exact = folded == value;
             let place = sql.bind_text(if exact { text.to_owned() } else { text.to_ascii_lowercase() });
             match operator {
-                Operator::StartsWith => format!(
-                    "length(CAST({place} AS BLOB)) = 0 OR substr(CAST({folded} AS BLOB), 1, length(CAST({place} AS BLOB))) = CAST({place} AS BLOB)"
-                ),
-                Operator::EndsWith => format!(
-                    "length(CAST({place} AS BLOB)) = 0 \
-                     OR substr(CAST({folded} AS BLOB), -length(CAST({place} AS BLOB))) = CAST({place} AS BLOB)"
-                ),
+                Operator::StartsWith => format!("substr({folded}, 1, length({place})) = {place}"),
+                Operator::EndsWith => format!("length({place}) = 0 OR substr({folded}, -length({place})) = {place}"),
                 _ => format!("{folded} {} {place}", operator.comparison().unwrap_or("=")),
             }
         }
@@ -269,9 +230,8 @@ fn exact_condition(filter: &Filter, value: &str, sql: &mut Sql) -> String {
 
 fn score_condition(filter: &Filter, sql: &mut Sql) -> String {
     let name = sql.bind_text(filter.key.to_ascii_lowercase());
-    let owned = filter.field.sql;
-    let named = latest_scores(owned, &format!("lower(f.name) = {name}"));
-    let any = format!("EXISTS (SELECT 1 FROM scores f WHERE {owned}) <> 0");
+    let named = latest_scores(&format!("lower(f.name) = {name}"));
+    let any = "EXISTS (SELECT 1 FROM span_scores f WHERE f.workspace = s.workspace AND f.span_id = s.id)";
     let compares = |comparison: &str, sql: &mut Sql| {
         let Wanted::Number(number) = filter.wanted else { return "0".to_owned() };
         let place = sql.bind(Value::Real(number));
@@ -287,20 +247,14 @@ fn score_condition(filter: &Filter, sql: &mut Sql) -> String {
 }
 
 fn dictionary_condition(filter: &Filter, value: &str, sql: &mut Sql) -> String {
-    let number = wanted_text(filter).trim().parse::<f64>();
-    let compares =
-        matches!(filter.operator, Operator::Greater | Operator::GreaterEqual | Operator::Less | Operator::LessEqual);
-    // Nothing is greater or less than what is no number. Told before anything is bound: every value has its place.
-    if compares && number.is_err() {
-        return "0".to_owned();
-    }
     let path = sql.bind_text(filter.key.as_str());
     let found = format!("json_text({value}, {path})");
     match filter.operator {
         Operator::IsEmpty => format!("{found} IN ('', 'null')"),
         Operator::IsNotEmpty => format!("{found} NOT IN ('', 'null')"),
         Operator::Greater | Operator::GreaterEqual | Operator::Less | Operator::LessEqual => {
-            let place = sql.bind(Value::Real(number.unwrap_or_default()));
+            let Ok(number) = wanted_text(filter).trim().parse::<f64>() else { return "0".to_owned() };
+            let place = sql.bind(Value::Real(number));
             format!("number_in({found}) {} {place}", filter.operator.comparison().unwrap_or("="))
         }
         _ => text_condition(filter, &format!("lower({found})"), &found, "has_text", sql),
@@ -308,7 +262,7 @@ fn dictionary_condition(filter: &Filter, value: &str, sql: &mut Sql) -> String {
 }
 
 fn list_condition(filter: &Filter, value: &str, sql: &mut Sql) -> String {
-    let some = |test: &str| format!("(EXISTS (SELECT 1 FROM json_each({value}) t WHERE {test}) <> 0)");
+    let some = |test: &str| format!("EXISTS (SELECT 1 FROM json_each({value}) t WHERE {test})");
     match filter.operator {
         Operator::IsEmpty => format!("{value} = '[]'"),
         Operator::IsNotEmpty => format!("{value} <> '[]'"),
@@ -330,9 +284,9 @@ fn enum_condition(filter: &Filter, value: &str, sql: &mut Sql) -> String {
         (Operator::IsEmpty, _) => format!("({value}) = '{absent}'"),
         (Operator::IsNotEmpty, _) => format!("({value}) <> '{absent}'"),
         (operator, Wanted::AnyOf(items)) => {
-            let list = sql.bind_text(serde_json::to_string(items).unwrap_or_default());
+            let places: Vec<String> = items.iter().map(|item| sql.bind_text(item.as_str())).collect();
             let not = if operator == Operator::NotIn { "NOT " } else { "" };
-            format!("({value}) {not}IN (SELECT t.value FROM json_each({list}) t)")
+            format!("({value}) {not}IN ({})", places.join(", "))
         }
         (operator, _) => {
             let place = sql.bind_text(wanted_text(filter));

@@ -4,35 +4,20 @@
 
 mod support;
 
-mod activities;
-mod attachments;
 mod bad_input;
 mod batch;
-mod commits;
 mod coverage;
 mod create_span;
 mod deletes;
 mod document;
 mod durability;
-mod examples;
 mod filters;
 mod lifecycle;
 mod limits;
 mod lists;
-mod metrics;
 mod model;
 mod pressure;
-mod projects;
-mod purge;
 mod replay;
 mod scores;
-mod settings;
-mod strict;
-mod threads;
-mod tidy;
-mod trace_lists;
-mod traces;
 mod transport;
-mod ui;
 mod update;
-mod upgrades;

@@ -4,30 +4,27 @@ use std::collections::BTreeMap;
 
 use rusqlite::types::ValueRef;
 
+use crate::store::SpanStats;
 use crate::store::quantiles::Quantiles;
-use crate::store::{Amount, Kind, Stats};
 
 /// Sums so far.
 #[derive(Debug, Default)]
 pub(super) struct Sums {
-    stats: Stats,
+    stats: SpanStats,
     durations: Quantiles,
     /// Names of token counts, with sum and number.
     usage: Vec<(Box<[u8]>, f64, u64)>,
 }
 
 impl Sums {
-    /// Adds a row: start, end, payloads, tags, cost, usage, error; of a trace also its spans and llm spans.
-    pub(super) fn add(&mut self, row: &rusqlite::Row<'_>, of: Kind) -> rusqlite::Result<()> {
+    /// Adds a row: start, end, payloads, tags, cost, usage, error.
+    pub(super) fn add(&mut self, row: &rusqlite::Row<'_>) -> rusqlite::Result<()> {
         let stats = &mut self.stats;
         stats.count += 1;
         let (start, end): (i64, Option<i64>) = (row.get(0)?, row.get(1)?);
         if let Some(end) = end.filter(|_| start != 0) {
             #[expect(clippy::cast_precision_loss, reason = "exact up to 285 years")]
-            let duration = (end.div_euclid(1_000) - start.div_euclid(1_000)) as f64 / 1_000.0;
-            self.durations.add(duration);
-            stats.durations += 1;
-            stats.duration_sum += duration;
+            self.durations.add((end.div_euclid(1_000) - start.div_euclid(1_000)) as f64 / 1_000.0);
         }
         let payloads: i64 = row.get(2)?;
         stats.inputs += u64::from(payloads & 1 != 0);
@@ -45,11 +42,6 @@ impl Sums {
             self.add_usage(usage);
         }
         self.stats.errors += u64::from(row.get::<_, bool>(6)?);
-        if of == Kind::Traces {
-            let count = |number: Option<i64>| u64::try_from(number.unwrap_or_default()).unwrap_or_default();
-            self.stats.spans += count(row.get(7)?);
-            self.stats.llm_spans += count(row.get(8)?);
-        }
         Ok(())
     }
 
@@ -59,7 +51,7 @@ impl Sums {
         if usage.contains(&b'\\') {
             let counts: BTreeMap<String, i64> = serde_json::from_slice(usage).unwrap_or_default();
             for (name, count) in counts {
-                #[expect(clippy::cast_precision_loss, reason = "sums of 32 bits; exact up to 2^53")]
+                #[expect(clippy::cast_precision_loss, reason = "32 bits")]
                 self.add_count(name.as_bytes(), count as f64);
             }
             return;
@@ -70,9 +62,8 @@ impl Sums {
             let name = &rest[open + 1..open + 1 + close];
             let value = &rest[open + close + 3..];
             let end = memchr::memchr2(b',', b'}', value).unwrap_or(value.len());
-            if let Ok(count) = std::str::from_utf8(&value[..end]).unwrap_or_default().parse::<i64>() {
-                #[expect(clippy::cast_precision_loss, reason = "sums of 32 bits; exact up to 2^53")]
-                self.add_count(name, count as f64);
+            if let Ok(count) = std::str::from_utf8(&value[..end]).unwrap_or_default().parse::<i32>() {
+                self.add_count(name, f64::from(count));
             }
             rest = &value[end..];
         }
@@ -87,19 +78,11 @@ impl Sums {
         }
     }
 
-    /// Adds scores by name, each the mean of one span or trace.
-    pub(super) fn add_scores(&mut self, means: Vec<(String, f64)>) {
-        add_means(&mut self.stats.scores, means);
-    }
-
-    /// Adds scores of the spans of traces by name, each the mean of one trace.
-    pub(super) fn add_span_scores(&mut self, means: Vec<(String, f64)>) {
-        add_means(&mut self.stats.span_scores, means);
-    }
-
-    /// Says how many conversations there are.
-    pub(super) fn set_threads(&mut self, threads: u64) {
-        self.stats.threads = threads;
+    /// Adds one span's score of a name.
+    pub(super) fn add_score(&mut self, name: String, mean: f64) {
+        let sum = self.stats.scores.entry(name).or_default();
+        sum.0 += mean;
+        sum.1 += 1;
     }
 
     /// Takes in the sums of other rows.
@@ -110,21 +93,10 @@ impl Sums {
         stats.outputs += more.outputs;
         stats.metadata += more.metadata;
         stats.tags += more.tags;
-        stats.durations += more.durations;
-        stats.duration_sum += more.duration_sum;
         stats.costs += more.costs;
         stats.cost_sum += more.cost_sum;
         stats.errors += more.errors;
-        stats.spans += more.spans;
-        stats.llm_spans += more.llm_spans;
         self.durations.absorb(other.durations);
-        for (scores, more) in [(&mut stats.scores, more.scores), (&mut stats.span_scores, more.span_scores)] {
-            for (name, (sum, number)) in more {
-                let known = scores.entry(name).or_default();
-                known.0 += sum;
-                known.1 += number;
-            }
-        }
         for (name, sum, number) in other.usage {
             match self.usage.iter_mut().find(|(known, _, _)| *known == name) {
                 Some(known) => {
@@ -136,21 +108,7 @@ impl Sums {
         }
     }
 
-    /// How much there is of something so far.
-    pub(super) fn amount(&self, of: &Amount) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
-        match of {
-            Amount::Number => self.stats.count as f64,
-            Amount::Duration => self.stats.duration_sum,
-            Amount::Cost => self.stats.cost_sum,
-            Amount::Usage(name) => {
-                self.usage.iter().find(|(known, ..)| **known == *name.as_bytes()).map_or(0.0, |(_, sum, _)| *sum)
-            }
-            Amount::Score(name) => self.stats.scores.get(name).map_or(0.0, |(sum, _)| *sum),
-        }
-    }
-
-    pub(super) fn finish(self) -> Stats {
+    pub(super) fn finish(self) -> SpanStats {
         let Self { mut stats, durations, usage } = self;
         stats.duration_ms = durations.at([0.5, 0.9, 0.99]);
         stats.usage = usage
@@ -158,14 +116,6 @@ impl Sums {
             .map(|(name, sum, number)| (String::from_utf8_lossy(&name).into_owned(), (sum, number)))
             .collect();
         stats
-    }
-}
-
-fn add_means(sums: &mut BTreeMap<String, (f64, u64)>, means: Vec<(String, f64)>) {
-    for (name, mean) in means {
-        let sum = sums.entry(name).or_default();
-        sum.0 += mean;
-        sum.1 += 1;
     }
 }
 
