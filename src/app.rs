@@ -8,9 +8,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, BodyLimits};
+use crate::api::{self, BodyLimits, Strict, Ui};
+use crate::aside::Aside;
 use crate::clock::Clock;
 use crate::config::ServeConfig;
+use crate::cost::Prices;
 use crate::ingest::Ingest;
 use crate::model::TextLimits;
 use crate::scan::JsonLimits;
@@ -44,40 +46,62 @@ pub struct AppState {
     pub limits: RequestLimits,
     /// Memory for request bodies, counted out in units.
     pub body_memory: Arc<Semaphore>,
+    /// Where large bodies are parsed.
+    pub aside: Arc<Aside>,
+    /// What requests are held to before handlers see them, in strict mode.
+    pub strict: Option<Arc<Strict>>,
 }
 
 /// A server with everything it needs, ready to be run.
 pub struct App {
     state: AppState,
+    ui: Option<Ui>,
     committer: JoinHandle<()>,
+    closing: CancellationToken,
     grace: Duration,
     limits: server::ConnectionLimits,
 }
 
 impl App {
     /// Starts what works behind the requests.
-    #[must_use]
-    pub fn new(store: Arc<dyn Store>, config: &ServeConfig, clock: Clock) -> Self {
-        let (ingest, committer) = Ingest::start(Arc::clone(&store), config.ingest);
-        let units = (config.body.bodies_bytes_max / api::BODY_UNIT_BYTES).clamp(1, u32::MAX as usize >> 3);
+    ///
+    /// # Errors
+    /// The document asks for something that strict mode cannot check, the folder of the user interface has none, or the
+    /// system gives no threads.
+    pub fn new(store: Arc<dyn Store>, config: &ServeConfig, clock: Clock) -> Result<Self, String> {
+        let strict = Strict::new(config.strict)?.map(Arc::new);
+        let ui = config.ui_dir.as_deref().map(Ui::open).transpose()?;
+        let aside = Aside::start().map_err(|error| format!("cannot start threads: {error}"))?;
+        let closing = CancellationToken::new();
+        let (ingest, committer) = Ingest::start(Arc::clone(&store), config.ingest, closing.clone());
         let state = AppState {
             store,
             ingest,
             clock,
             limits: RequestLimits { body: config.body, json: config.json, text: config.text },
-            body_memory: Arc::new(Semaphore::new(units)),
+            body_memory: Arc::new(Semaphore::new(config.body.units())),
+            aside: Arc::new(aside),
+            strict,
         };
-        Self { state, committer, grace: Duration::from_secs(config.shutdown_seconds_max), limits: config.connections }
+        Ok(Self {
+            state,
+            ui,
+            committer,
+            closing,
+            grace: Duration::from_secs(config.shutdown_seconds_max),
+            limits: config.connections,
+        })
     }
 
     /// Serves until `shutdown`; then takes no more requests, finishes those begun, stores what was accepted, and lets
     /// go of the database.
     pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) {
-        let Self { state, committer, grace, limits } = self;
+        let Self { state, ui, committer, closing, grace, limits } = self;
         let store = Arc::clone(&state.store);
-        let router = api::router(state);
+        let router = api::router(state, ui);
         server::serve(listener, router, limits, shutdown, grace).await;
-        // The last handler has let go of the queue: what is in it is stored, and the task ends.
+        // What is in the queue is stored; requests that did not end in time find it closed.
+        closing.cancel();
         if committer.await.is_err() {
             tracing::error!("the committing task failed");
         }
@@ -90,5 +114,10 @@ impl App {
 /// # Errors
 /// See [`crate::store::open`].
 pub async fn open_store(url: &str, config: &ServeConfig, clock: Clock) -> Result<Arc<dyn Store>, StoreError> {
-    crate::store::open(url, config.sqlite_options(), clock).await
+    let prices = match &config.prices {
+        Some(file) => Prices::read(file),
+        None => Prices::built_in(),
+    };
+    let prices = prices.map_err(|error| StoreError::Other(error.into()))?;
+    crate::store::open(url, config.store_options(), clock, Arc::new(prices)).await
 }

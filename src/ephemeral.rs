@@ -23,8 +23,11 @@ impl Ephemeral {
     pub fn new() -> io::Result<Self> {
         sweep(&std::env::temp_dir());
         let folder = tempfile::Builder::new().prefix(PREFIX).tempdir()?;
-        let lock = File::create(lock_in(folder.path()))?;
+        // Locked before it has the name that others look for: there is no moment in which it seems to be nobody's.
+        let unnamed = folder.path().join("owner.new");
+        let lock = File::create(&unnamed)?;
         lock.lock()?;
+        std::fs::rename(unnamed, lock_in(folder.path()))?;
         Ok(Self { folder, _lock: lock })
     }
 

@@ -12,18 +12,23 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
-use crate::store::{NotCommitted, Refusal, Store, StoreError, Submission};
+use crate::store::{Caller, Manage, ManageRefusal, NotCommitted, Refusal, Store, StoreError, Submission};
 
 /// How much may wait, and how much goes into one commit.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct IngestLimits {
     /// Spans that may wait to be stored; beyond it, writes are answered 429.
-    #[arg(long, env = "SPANDREL_QUEUE_ROWS_MAX", default_value_t = 100_000, value_name = "SPANS")]
+    #[arg(long, env = "SPANDREL_QUEUE_ROWS_MAX", default_value_t = 20_000, value_name = "SPANS")]
     pub queue_rows_max: usize,
     /// Bytes of spans that may wait to be stored; beyond it, writes are answered 429.
     #[arg(long, env = "SPANDREL_QUEUE_BYTES_MAX", default_value_t = 256 << 20, value_name = "BYTES")]
     pub queue_bytes_max: usize,
+    /// Time in which what waits can be stored, by the pace of the last commits; beyond it, writes are answered 429.
+    #[arg(long, env = "SPANDREL_QUEUE_MILLIS_MAX", default_value_t = 700, value_name = "MILLISECONDS",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub queue_millis_max: u64,
     /// Spans after which a commit takes no further request in.
     #[arg(long, env = "SPANDREL_COMMIT_ROWS_MAX", default_value_t = 10_000, value_name = "SPANS")]
     pub commit_rows_max: usize,
@@ -51,6 +56,8 @@ pub enum SubmitError {
     ShuttingDown,
     /// The store refused this one.
     Refused(Refusal),
+    /// The database is damaged where this one belongs; told in the log.
+    Damaged,
     /// The store failed on this one; told in the log.
     Failed,
 }
@@ -61,8 +68,11 @@ const RETRY: Duration = Duration::from_secs(1);
 /// What clients are told to wait while the store cannot be written: the SDK's own checks come every 10 s.
 const RETRY_SECONDS: u64 = 5;
 
-/// Rows a second assumed before any commit was timed. Chosen: slower than any disk seen.
+/// Rows a second that clients are told to wait by, before any commit was timed. Chosen: slower than any disk seen.
 const ROWS_A_SECOND: u64 = 1_000;
+
+/// Rows from which on a commit tells what pace there is: smaller ones mostly wait for the disk, whatever their size.
+const TIMED_ROWS_MIN: usize = 256;
 
 struct Waiting {
     submission: Submission,
@@ -77,32 +87,35 @@ struct Shared {
     limits: IngestLimits,
     rows: AtomicUsize,
     bytes: AtomicUsize,
+    /// By commits that are large enough to tell; 0 before there was any.
     rows_a_second: AtomicU64,
     trouble: watch::Sender<Option<&'static str>>,
 }
 
 /// The way into the queue.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Ingest {
+    store: Arc<dyn Store>,
     queue: mpsc::UnboundedSender<Waiting>,
     shared: Arc<Shared>,
 }
 
 impl Ingest {
-    /// Starts the task. It ends, with everything in the queue answered, once every [`Ingest`] is dropped.
+    /// Starts the task. Once `closing` is cancelled nothing more is taken, and the task ends when everything in the
+    /// queue is answered.
     #[must_use]
-    pub fn start(store: Arc<dyn Store>, limits: IngestLimits) -> (Self, JoinHandle<()>) {
+    pub fn start(store: Arc<dyn Store>, limits: IngestLimits, closing: CancellationToken) -> (Self, JoinHandle<()>) {
         // Unbounded as a channel: rows and bytes are counted, and bounded, before anything is sent.
         let (queue, waiting) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             limits,
             rows: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
-            rows_a_second: AtomicU64::new(ROWS_A_SECOND),
+            rows_a_second: AtomicU64::new(0),
             trouble: watch::Sender::new(None),
         });
-        let task = tokio::spawn(run(store, waiting, Arc::clone(&shared)));
-        (Self { queue, shared }, task)
+        let task = tokio::spawn(run(Arc::clone(&store), waiting, Arc::clone(&shared), closing));
+        (Self { store, queue, shared }, task)
     }
 
     /// Has a submission stored; returns once it is durable and visible.
@@ -110,19 +123,64 @@ impl Ingest {
     /// # Errors
     /// When it was not stored: nothing of it is kept then.
     pub async fn submit(&self, submission: Submission) -> Result<(), SubmitError> {
-        if let Some(reason) = self.trouble() {
-            return Err(SubmitError::Unavailable { reason, seconds: RETRY_SECONDS });
-        }
         let (rows, bytes) = (submission.rows(), submission.bytes());
-        if !self.shared.reserve(rows, bytes) {
-            return Err(SubmitError::Full { seconds: self.shared.seconds_to_wait() });
-        }
+        self.make_room(rows, bytes)?;
         let (reply, answer) = oneshot::channel();
         if self.queue.send(Waiting { submission, rows, bytes, reply }).is_err() {
             self.shared.release(rows, bytes);
             return Err(SubmitError::ShuttingDown);
         }
         answer.await.unwrap_or(Err(SubmitError::ShuttingDown))
+    }
+
+    /// Has a change made that is none of spans; returns once it is durable and visible. It does not join a group: such
+    /// changes are rare. It takes room in the queue all the same, and the store's writer makes it between two groups.
+    ///
+    /// # Errors
+    /// When it was not made, for a reason other than a refusal.
+    pub async fn manage(&self, caller: Caller, change: Manage) -> Result<Result<(), ManageRefusal>, SubmitError> {
+        let bytes = change.bytes();
+        self.make_room(1, bytes)?;
+        let (store, shared) = (Arc::clone(&self.store), Arc::clone(&self.shared));
+        // On a task of its own: a client that leaves does not give the room back before the change is made.
+        let task = tokio::spawn(async move {
+            let outcome = store.manage(caller, change).await.map_err(|error| failed(&error, &shared));
+            shared.release(1, bytes);
+            outcome
+        });
+        task.await.unwrap_or(Err(SubmitError::Failed))
+    }
+
+    /// Whether anything can be taken now: asked before a body is parsed, which would be for nothing.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_room(&self) -> Result<(), SubmitError> {
+        self.check_taken()?;
+        if self.shared.is_full() {
+            return Err(SubmitError::Full { seconds: self.shared.seconds_to_wait() });
+        }
+        Ok(())
+    }
+
+    /// Whether writes are taken at all.
+    fn check_taken(&self) -> Result<(), SubmitError> {
+        if self.queue.is_closed() {
+            return Err(SubmitError::ShuttingDown);
+        }
+        if let Some(reason) = self.trouble() {
+            return Err(SubmitError::Unavailable { reason, seconds: RETRY_SECONDS });
+        }
+        Ok(())
+    }
+
+    /// Takes room in the queue, if writes are taken.
+    fn make_room(&self, rows: usize, bytes: usize) -> Result<(), SubmitError> {
+        self.check_taken()?;
+        if !self.shared.reserve(rows, bytes) {
+            return Err(SubmitError::Full { seconds: self.shared.seconds_to_wait() });
+        }
+        Ok(())
     }
 
     /// Why nothing can be stored now, if so.
@@ -137,13 +195,24 @@ impl Shared {
     fn reserve(&self, rows: usize, bytes: usize) -> bool {
         let rows_before = self.rows.fetch_add(rows, Ordering::AcqRel);
         let bytes_before = self.bytes.fetch_add(bytes, Ordering::AcqRel);
-        let fits =
-            rows_before + rows <= self.limits.queue_rows_max && bytes_before + bytes <= self.limits.queue_bytes_max;
+        let fits = rows_before + rows <= self.rows_max() && bytes_before + bytes <= self.limits.queue_bytes_max;
         if !fits && rows_before > 0 {
             self.release(rows, bytes);
             return false;
         }
         true
+    }
+
+    /// How many rows may wait: after an overload, all is well again as soon as they are stored.
+    fn rows_max(&self) -> usize {
+        let pace = self.rows_a_second.load(Ordering::Acquire);
+        let in_time = usize::try_from(pace.saturating_mul(self.limits.queue_millis_max) / 1_000).unwrap_or(usize::MAX);
+        if pace == 0 { self.limits.queue_rows_max } else { self.limits.queue_rows_max.min(in_time.max(1)) }
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows.load(Ordering::Acquire) >= self.rows_max()
+            || self.bytes.load(Ordering::Acquire) >= self.limits.queue_bytes_max
     }
 
     fn release(&self, rows: usize, bytes: usize) {
@@ -154,16 +223,23 @@ impl Shared {
     /// When what waits now will have been stored, by the pace of the last commits.
     fn seconds_to_wait(&self) -> u64 {
         let rows = u64::try_from(self.rows.load(Ordering::Acquire)).unwrap_or(u64::MAX);
-        let pace = self.rows_a_second.load(Ordering::Acquire).max(1);
+        let pace = match self.rows_a_second.load(Ordering::Acquire) {
+            0 => ROWS_A_SECOND,
+            pace => pace,
+        };
         rows.div_ceil(pace).clamp(1, 60)
     }
 
     fn timed(&self, rows: usize, took: Duration) {
+        if rows < TIMED_ROWS_MIN {
+            return;
+        }
         let rows = u64::try_from(rows).unwrap_or(u64::MAX);
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
         let pace = rows.saturating_mul(1_000_000) / micros;
         let before = self.rows_a_second.load(Ordering::Acquire);
-        self.rows_a_second.store((before * 7 + pace) / 8, Ordering::Release);
+        let pace = if before == 0 { pace } else { (before * 7 + pace) / 8 };
+        self.rows_a_second.store(pace.max(1), Ordering::Release);
     }
 
     fn set_trouble(&self, trouble: Option<&'static str>) {
@@ -180,12 +256,21 @@ impl Shared {
     }
 }
 
-async fn run(store: Arc<dyn Store>, mut waiting: mpsc::UnboundedReceiver<Waiting>, shared: Arc<Shared>) {
+async fn run(
+    store: Arc<dyn Store>,
+    mut waiting: mpsc::UnboundedReceiver<Waiting>,
+    shared: Arc<Shared>,
+    closing: CancellationToken,
+) {
     loop {
         // While the store cannot be written, it is asked now and then whether it can be again.
         let next = if shared.trouble.borrow().is_some() {
             tokio::select! {
                 next = waiting.recv() => next,
+                () = closing.cancelled(), if !waiting.is_closed() => {
+                    waiting.close();
+                    continue;
+                }
                 () = tokio::time::sleep(RETRY) => {
                     if store.check_writable().await.is_ok() {
                         shared.set_trouble(None);
@@ -194,7 +279,13 @@ async fn run(store: Arc<dyn Store>, mut waiting: mpsc::UnboundedReceiver<Waiting
                 }
             }
         } else {
-            waiting.recv().await
+            tokio::select! {
+                next = waiting.recv() => next,
+                () = closing.cancelled(), if !waiting.is_closed() => {
+                    waiting.close();
+                    continue;
+                }
+            }
         };
         let Some(first) = next else { return };
         let group = gather(first, &mut waiting, shared.limits);
@@ -252,14 +343,13 @@ async fn commit(store: &dyn Store, group: Vec<Waiting>, shared: &Shared) {
 }
 
 fn failed(error: &StoreError, shared: &Shared) -> SubmitError {
+    if let StoreError::Unavailable { reason, .. } = error {
+        shared.set_trouble(Some(reason));
+        return SubmitError::Unavailable { reason, seconds: RETRY_SECONDS };
+    }
+    tracing::error!(%error, "a write could not be stored");
     match error {
-        StoreError::Unavailable { reason, .. } => {
-            shared.set_trouble(Some(reason));
-            SubmitError::Unavailable { reason, seconds: RETRY_SECONDS }
-        }
-        StoreError::TooLong | StoreError::Corrupt { .. } | StoreError::Other(_) => {
-            tracing::error!(%error, "a write could not be stored");
-            SubmitError::Failed
-        }
+        StoreError::Damaged(_) | StoreError::Corrupt { .. } => SubmitError::Damaged,
+        _ => SubmitError::Failed,
     }
 }

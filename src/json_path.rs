@@ -55,6 +55,16 @@ impl JsonPath {
         Some(Self(steps))
     }
 
+    /// Its steps as a JSON list of names and numbers.
+    #[must_use]
+    pub fn steps(&self) -> String {
+        let step = |step: &Step| match step {
+            Step::Member(name) => serde_json::Value::from(name.as_str()),
+            Step::Item(index) => serde_json::Value::from(*index),
+        };
+        serde_json::Value::from_iter(self.0.iter().map(step)).to_string()
+    }
+
     /// The text of what the path leads to: a string's characters, a number in its shortest form, `true`, `false`,
     /// `null`; the empty text for objects, lists, and where the path leads nowhere.
     #[must_use]

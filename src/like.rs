@@ -16,11 +16,19 @@ enum Part {
     Letter(char),
 }
 
+/// Letter by letter: what stands beside a letter does not change it, as it would a sigma at a word's end.
+fn lower(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    text.chars().flat_map(char::to_lowercase).collect()
+}
+
 impl Like {
     /// A pattern that may stand anywhere in a text; `any_case` disregards letter case, in all alphabets.
     #[must_use]
     pub fn anywhere(pattern: &str, any_case: bool) -> Self {
-        let folded = if any_case { pattern.to_lowercase() } else { pattern.to_owned() };
+        let folded = if any_case { lower(pattern) } else { pattern.to_owned() };
         let plain = (!folded.contains(['%', '_', '\\'])).then(|| folded.clone());
         let mut parts = vec![Part::Run];
         let mut letters = folded.chars();
@@ -40,7 +48,7 @@ impl Like {
     /// Whether the text has it.
     #[must_use]
     pub fn is_in(&self, text: &str) -> bool {
-        if self.any_case { self.matches(&text.to_lowercase()) } else { self.matches(text) }
+        if self.any_case { self.matches(&lower(text)) } else { self.matches(text) }
     }
 
     fn matches(&self, text: &str) -> bool {
@@ -92,6 +100,7 @@ mod tests {
             ("lo w", "Hello World", true, true),
             ("lo w", "Hello World", false, false),
             ("É", "cafés", true, true),
+            ("ΟΔΟΣ", "ΟΔΟΣΑ", true, true),
             ("h%d", "Hello World", true, true),
             ("h%x", "Hello World", true, false),
             ("h_llo", "Hello", true, true),

@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
@@ -21,12 +22,17 @@ use crate::api;
 #[derive(Debug, Clone, Copy, Args)]
 pub struct ConnectionLimits {
     /// Connections at once; further ones wait in the operating system's queue.
-    #[arg(long, env = "SPANDREL_CONNECTIONS_MAX", default_value_t = 10_000, value_name = "CONNECTIONS")]
-    pub connections_max: usize,
+    #[arg(long, env = "SPANDREL_CONNECTIONS_MAX", default_value_t = 10_000, value_name = "CONNECTIONS",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub connections_max: u32,
     /// How long a connection may wait for its next request, or take to send a request's head. SDKs reuse connections
     /// that were idle for 10 s.
     #[arg(long, env = "SPANDREL_IDLE_SECONDS_MAX", default_value_t = 90, value_name = "SECONDS")]
     pub idle_seconds_max: u64,
+    /// How long a client may take nothing of an answer; then its connection is cut.
+    #[arg(long, env = "SPANDREL_STALLED_SECONDS_MAX", default_value_t = 120, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub stalled_seconds_max: u64,
 }
 
 /// Pause after the system could not give a connection, such as for want of file descriptors.
@@ -45,10 +51,14 @@ pub(crate) async fn serve(
         .header_read_timeout(Duration::from_secs(limits.idle_seconds_max))
         // Some generated clients look headers up by their usual spelling.
         .title_case_headers(true);
-    let room = Arc::new(Semaphore::new(limits.connections_max));
+    let room = Arc::new(Semaphore::new(limits.connections_max as usize));
     let graceful = GracefulShutdown::new();
+    let given_up = CancellationToken::new();
     loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { break };
+        let permit = tokio::select! {
+            Ok(permit) = Arc::clone(&room).acquire_owned() => permit,
+            () = shutdown.cancelled() => break,
+        };
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
@@ -67,10 +77,16 @@ pub(crate) async fn serve(
             let router = router.clone();
             async move { Ok::<_, Infallible>(answer(router, request).await) }
         });
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        let mut stream = TimeoutWriter::new(stream);
+        stream.set_timeout(Some(Duration::from_secs(limits.stalled_seconds_max)));
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(Box::pin(stream)), service));
+        let given_up = given_up.clone();
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended early");
+            tokio::select! {
+                ended = connection => if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended early");
+                },
+                () = given_up.cancelled() => {}
             }
             drop(permit);
         });
@@ -79,6 +95,7 @@ pub(crate) async fn serve(
     drop(router);
     if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
         tracing::warn!(seconds = grace.as_secs(), "some requests did not end in time");
+        given_up.cancel();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-/// A token that is cancelled by SIGTERM or SIGINT (Ctrl-C).
+/// A token that is cancelled by SIGTERM or SIGINT (Ctrl-C). A second one ends the process at once.
 ///
 /// # Errors
 /// When the system does not let signals be watched.
@@ -13,12 +13,18 @@ pub fn on_signal() -> std::io::Result<CancellationToken> {
     let token = CancellationToken::new();
     let cancelled = token.clone();
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        for first in [true, false] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if first {
+                tracing::info!("stopping: finishing what has begun; once more to stop at once");
+                cancelled.cancel();
+            }
         }
-        tracing::info!("stopping: finishing what has begun");
-        cancelled.cancel();
+        // What was acknowledged is on disk.
+        std::process::exit(1);
     });
     Ok(token)
 }

@@ -1,9 +1,11 @@
 //! Request bodies: read within bounds, unpacked, and turned into checked values.
 
 use std::io::Read as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use axum::extract::Request;
 use axum::http::{HeaderMap, header};
 use clap::Args;
 use http_body_util::BodyExt as _;
@@ -11,12 +13,18 @@ use serde::de::DeserializeOwned;
 use tokio::sync::OwnedSemaphorePermit;
 use validator::Validate;
 
-use super::problems;
+use super::problems::{self, VIOLATIONS_TOLD_MAX};
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::model::{
-    BatchDelete, Comment, DeleteFeedbackScore, FeedbackScore, FeedbackScoreBatch, Limited, Object, SpanBatchUpdate,
-    SpanBatchWrite, SpanSearchStreamRequest, SpanUpdate, SpanWrite, Violation, flatten,
+    AuthDetailsHolder, BatchDelete, Comment, CompleteMultipartUploadRequest, DeleteAttachmentsRequest,
+    DeleteFeedbackScore, DeleteThreadFeedbackScores, DeleteTraceThreads, EnvironmentUpdate, EnvironmentWrite,
+    FeedbackCreate, FeedbackScore, FeedbackScoreBatch, FeedbackScoreBatchThread, FeedbackUpdate, KpiCardRequest,
+    Limited, Object, ProjectMetricRequest, ProjectRetrieve, ProjectUpdate, ProjectWrite, SpanBatchUpdate,
+    SpanBatchWrite, SpanSearchStreamRequest, SpanUpdate, SpanWrite, StartMultipartUploadRequest, TraceBatchUpdate,
+    TraceBatchWrite, TraceSearchStreamRequest, TraceThreadBatchIdentifier, TraceThreadBatchUpdate,
+    TraceThreadIdentifier, TraceThreadSearchStreamRequest, TraceThreadUpdate, TraceUpdate, TraceWrite, Violation,
+    WorkspaceConfiguration, flatten,
 };
 use crate::scan::{MetadataNotes, Records, scan};
 
@@ -26,16 +34,34 @@ pub struct BodyLimits {
     /// Largest request body, counted both as sent and unpacked.
     #[arg(long, env = "SPANDREL_BODY_BYTES_MAX", default_value_t = 256 << 20, value_name = "BYTES")]
     pub body_bytes_max: usize,
-    /// Memory for all request bodies that are being read at once; beyond it, requests are answered 429.
+    /// Memory for all request bodies that are being read at once; beyond it, requests are answered 429. A body that alone
+    /// is larger is read while there is no other.
     #[arg(long, env = "SPANDREL_BODIES_BYTES_MAX", default_value_t = 1 << 30, value_name = "BYTES")]
     pub bodies_bytes_max: usize,
-    /// Longest time in which a request body must have arrived.
+    /// How many times larger than it was sent a body may become when it is unpacked. Up to 32 MiB it may in any case.
+    #[arg(long, env = "SPANDREL_BODY_RATIO_MAX", default_value_t = 250, value_name = "TIMES")]
+    pub body_ratio_max: usize,
+    /// Largest attachment. It goes to disk as it comes, and takes no memory.
+    #[arg(long, env = "SPANDREL_ATTACHMENT_BYTES_MAX", default_value_t = 1 << 30, value_name = "BYTES")]
+    pub attachment_bytes_max: u64,
+    /// Longest time in which a request body must have arrived; of an attachment, the next piece of it.
     #[arg(long, env = "SPANDREL_BODY_SECONDS_MAX", default_value_t = 120, value_name = "SECONDS")]
     pub body_seconds_max: u64,
 }
 
+impl BodyLimits {
+    /// Memory for bodies, in units.
+    #[must_use]
+    pub fn units(&self) -> usize {
+        (self.bodies_bytes_max / UNIT_BYTES).clamp(1, u32::MAX as usize >> 3)
+    }
+}
+
 /// The unit in which memory for bodies is counted out.
-pub const BODY_UNIT_BYTES: usize = 1 << 10;
+const UNIT_BYTES: usize = 1 << 10;
+
+/// Unpacked bodies up to this size may be of any ratio: batches of spans that are much alike pack very well.
+const ANY_RATIO_BYTES: usize = 32 << 20;
 
 /// Bodies from this size on are unpacked and parsed beside the threads that serve everyone. Chosen: about a millisecond.
 const ASIDE_BYTES: usize = 256 << 10;
@@ -52,44 +78,52 @@ pub(super) trait RequestBody: DeserializeOwned + Validate + Limited + Send + 'st
     const RECORDS: Option<Records>;
 }
 
-impl RequestBody for SpanWrite {
-    const RECORDS: Option<Records> = Some(Records::Whole);
+macro_rules! bodies {
+    ($($body:ty => $records:expr),+ $(,)?) => {
+        $(impl RequestBody for $body {
+            const RECORDS: Option<Records> = $records;
+        })+
+    };
 }
 
-impl RequestBody for SpanUpdate {
-    const RECORDS: Option<Records> = Some(Records::Whole);
-}
-
-impl RequestBody for SpanBatchUpdate {
-    const RECORDS: Option<Records> = Some(Records::Within("update"));
-}
-
-impl RequestBody for SpanSearchStreamRequest {
-    const RECORDS: Option<Records> = None;
-}
-
-impl RequestBody for FeedbackScore {
-    const RECORDS: Option<Records> = None;
-}
-
-impl RequestBody for FeedbackScoreBatch {
-    const RECORDS: Option<Records> = None;
-}
-
-impl RequestBody for DeleteFeedbackScore {
-    const RECORDS: Option<Records> = None;
-}
-
-impl RequestBody for Comment {
-    const RECORDS: Option<Records> = None;
-}
-
-impl RequestBody for BatchDelete {
-    const RECORDS: Option<Records> = None;
-}
-
-impl RequestBody for SpanBatchWrite {
-    const RECORDS: Option<Records> = Some(Records::Each("spans"));
+bodies! {
+    SpanWrite => Some(Records::Whole),
+    SpanBatchWrite => Some(Records::Each("spans")),
+    SpanUpdate => Some(Records::Whole),
+    SpanBatchUpdate => Some(Records::Within("update")),
+    KpiCardRequest => None,
+    ProjectMetricRequest => None,
+    SpanSearchStreamRequest => None,
+    TraceWrite => Some(Records::Whole),
+    TraceBatchWrite => Some(Records::Each("traces")),
+    TraceUpdate => Some(Records::Whole),
+    TraceBatchUpdate => Some(Records::Within("update")),
+    TraceSearchStreamRequest => None,
+    TraceThreadIdentifier => None,
+    TraceThreadBatchIdentifier => None,
+    TraceThreadUpdate => None,
+    TraceThreadBatchUpdate => None,
+    TraceThreadSearchStreamRequest => None,
+    DeleteTraceThreads => None,
+    FeedbackScoreBatchThread => None,
+    DeleteThreadFeedbackScores => None,
+    FeedbackScore => None,
+    FeedbackScoreBatch => None,
+    DeleteFeedbackScore => None,
+    Comment => None,
+    BatchDelete => None,
+    ProjectWrite => None,
+    ProjectUpdate => None,
+    ProjectRetrieve => None,
+    EnvironmentWrite => None,
+    EnvironmentUpdate => None,
+    FeedbackCreate => None,
+    FeedbackUpdate => None,
+    WorkspaceConfiguration => None,
+    StartMultipartUploadRequest => None,
+    CompleteMultipartUploadRequest => None,
+    DeleteAttachmentsRequest => None,
+    AuthDetailsHolder => None,
 }
 
 /// A body that was read and checked.
@@ -103,29 +137,60 @@ pub(super) struct Read<T> {
     _memory: OwnedSemaphorePermit,
 }
 
-/// Reads a JSON body.
-pub(super) async fn read<T: RequestBody>(
-    headers: &HeaderMap,
-    body: Body,
+/// The bytes of a body, within all bounds.
+#[derive(Debug)]
+pub(super) struct Received {
+    bytes: Vec<u8>,
+    gzip: bool,
+    /// Its share of the memory for bodies.
+    memory: OwnedSemaphorePermit,
+}
+
+/// Reads a JSON body, unless it was received already.
+pub(super) async fn read<T: RequestBody>(request: Request, state: &AppState) -> Result<Read<T>, ApiError> {
+    let (mut parts, body) = request.into_parts();
+    let received = match parts.extensions.remove::<Arc<Received>>().and_then(Arc::into_inner) {
+        Some(received) => received,
+        None => receive(&parts.headers, body, state).await?,
+    };
+    let aside_of = state.clone();
+    aside(received.bytes.len(), state, move || {
+        // What would be refused is not parsed first: that takes from what is not.
+        if T::RECORDS.is_some() {
+            aside_of.ingest.check_room()?;
+        }
+        parse(received, &aside_of)
+    })
+    .await
+}
+
+/// Does what takes longer the larger the body is.
+pub(super) async fn aside<R: Send + 'static>(
+    size: usize,
     state: &AppState,
-) -> Result<Read<T>, ApiError> {
+    work: impl FnOnce() -> Result<R, ApiError> + Send + 'static,
+) -> Result<R, ApiError> {
+    if size < ASIDE_BYTES {
+        return work();
+    }
+    state.aside.run(work).await.ok_or(ApiError::Internal)?
+}
+
+/// Receives a body.
+pub(super) async fn receive(headers: &HeaderMap, body: Body, state: &AppState) -> Result<Received, ApiError> {
     let mut body = body;
     match collect(headers, &mut body, state).await {
-        Ok((bytes, gzip, memory)) => {
-            let size = bytes.len();
-            let state = state.clone();
-            let work = move || parse(bytes, gzip, memory, &state);
-            if size >= ASIDE_BYTES {
-                tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::Internal)?
-            } else {
-                work()
-            }
-        }
-        Err(error) => {
-            let _ = tokio::time::timeout(DRAIN_TIME_MAX, drain(body)).await;
-            Err(error)
-        }
+        Ok(received) => Ok(received),
+        // Who is slow is not waited for once more.
+        Err(error @ ApiError::TooSlow) => Err(error),
+        Err(error) => Err(refuse(body, error).await),
     }
+}
+
+/// The answer to a body that is not taken: its sender sees it once it has sent all.
+pub(super) async fn refuse(body: Body, error: ApiError) -> ApiError {
+    let _ = tokio::time::timeout(DRAIN_TIME_MAX, drain(body)).await;
+    error
 }
 
 async fn drain(mut body: Body) {
@@ -138,17 +203,12 @@ async fn drain(mut body: Body) {
     }
 }
 
-/// The body's bytes as sent, whether they are packed, and the memory they may take.
-async fn collect(
-    headers: &HeaderMap,
-    body: &mut Body,
-    state: &AppState,
-) -> Result<(Vec<u8>, bool, OwnedSemaphorePermit), ApiError> {
+async fn collect(headers: &HeaderMap, body: &mut Body, state: &AppState) -> Result<Received, ApiError> {
     check_media_type(headers, body)?;
     let gzip = is_gzip(headers)?;
     let limits = state.limits.body;
     let mut bytes = Vec::new();
-    let mut memory = reserve(state, BODY_UNIT_BYTES)?;
+    let mut memory = reserve(state, UNIT_BYTES)?;
     let reading = async {
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|_| ApiError::bad_request("The request body could not be read"))?;
@@ -164,7 +224,7 @@ async fn collect(
     tokio::time::timeout(Duration::from_secs(limits.body_seconds_max), reading)
         .await
         .map_err(|_| ApiError::TooSlow)??;
-    Ok((bytes, gzip, memory))
+    Ok(Received { bytes, gzip, memory })
 }
 
 fn check_media_type(headers: &HeaderMap, body: &Body) -> Result<(), ApiError> {
@@ -173,35 +233,36 @@ fn check_media_type(headers: &HeaderMap, body: &Body) -> Result<(), ApiError> {
         if http_body::Body::is_end_stream(body) {
             return Ok(());
         }
-        return Err(ApiError::UnsupportedMediaType(
-            "HTTP 415 Unsupported Media Type: expected application/json".to_owned(),
-        ));
+        return Err(unsupported("application/json"));
     };
     let essence = media_type.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {
         return Ok(());
     }
-    Err(ApiError::UnsupportedMediaType("HTTP 415 Unsupported Media Type: expected application/json".to_owned()))
+    Err(unsupported("application/json"))
 }
 
-fn is_gzip(headers: &HeaderMap) -> Result<bool, ApiError> {
+/// The answer to a body of another type than is expected.
+pub(super) fn unsupported(expected: &str) -> ApiError {
+    ApiError::UnsupportedMediaType(format!("HTTP 415 Unsupported Media Type: expected {expected}"))
+}
+
+pub(super) fn is_gzip(headers: &HeaderMap) -> Result<bool, ApiError> {
     let encoding =
         headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?").trim().to_lowercase());
     match encoding.as_deref() {
         None | Some("" | "identity") => Ok(false),
         Some("gzip" | "x-gzip") => Ok(true),
-        Some(_) => Err(ApiError::UnsupportedMediaType(
-            "HTTP 415 Unsupported Media Type: expected no Content-Encoding, or gzip".to_owned(),
-        )),
+        Some(_) => Err(unsupported("no Content-Encoding, or gzip")),
     }
 }
 
-fn too_large(bytes_max: usize) -> ApiError {
+pub(super) fn too_large(bytes_max: impl std::fmt::Display) -> ApiError {
     ApiError::TooLarge(format!("The request body is larger than {bytes_max} bytes"))
 }
 
 fn units(bytes: usize) -> u32 {
-    u32::try_from(bytes.div_ceil(BODY_UNIT_BYTES)).unwrap_or(u32::MAX)
+    u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX)
 }
 
 fn reserve(state: &AppState, bytes: usize) -> Result<OwnedSemaphorePermit, ApiError> {
@@ -212,11 +273,11 @@ fn reserve(state: &AppState, bytes: usize) -> Result<OwnedSemaphorePermit, ApiEr
         .map_err(|_| ApiError::TryLater { message: "The memory for request bodies is taken up".to_owned(), seconds: 1 })
 }
 
-/// Makes sure that `memory` covers `bytes`.
+/// Makes sure that `memory` covers `bytes`, or is all that there is: then no other body is read.
 fn grow(memory: &mut OwnedSemaphorePermit, bytes: usize, state: &AppState) -> Result<(), ApiError> {
-    let wanted = units(bytes) as usize;
+    let wanted = bytes.div_ceil(UNIT_BYTES).min(state.limits.body.units());
     if wanted > memory.num_permits() {
-        memory.merge(reserve(state, (wanted - memory.num_permits()) * BODY_UNIT_BYTES)?);
+        memory.merge(reserve(state, (wanted - memory.num_permits()) * UNIT_BYTES)?);
     }
     Ok(())
 }
@@ -238,20 +299,39 @@ fn unpack(packed: &[u8], memory: &mut OwnedSemaphorePermit, state: &AppState) ->
         if bytes.len() > bytes_max {
             return Err(too_large(bytes_max));
         }
+        let ratio_max = state.limits.body.body_ratio_max;
+        if bytes.len() > ANY_RATIO_BYTES && bytes.len() / ratio_max.max(1) > packed.len() {
+            return Err(ApiError::TooLarge(format!("The request body is more than {ratio_max} times larger unpacked")));
+        }
         if step == 0 {
             return Ok(bytes);
         }
     }
 }
 
-fn parse<T: RequestBody>(
-    bytes: Vec<u8>,
-    gzip: bool,
-    mut memory: OwnedSemaphorePermit,
-    state: &AppState,
-) -> Result<Read<T>, ApiError> {
-    let bytes = if gzip { unpack(&bytes, &mut memory, state)? } else { bytes };
-    let text = std::str::from_utf8(&bytes).map_err(|error| problems::not_utf8(&bytes, error.valid_up_to()))?;
+impl Received {
+    /// How many bytes came.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The same, unpacked.
+    pub(super) fn unpacked(mut self, state: &AppState) -> Result<Self, ApiError> {
+        if std::mem::take(&mut self.gzip) {
+            self.bytes = unpack(&self.bytes, &mut self.memory, state)?;
+        }
+        Ok(self)
+    }
+
+    /// The text of an unpacked body.
+    pub(super) fn text(&self) -> Result<&str, ApiError> {
+        std::str::from_utf8(&self.bytes).map_err(|error| problems::not_utf8(&self.bytes, error.valid_up_to()))
+    }
+}
+
+fn parse<T: RequestBody>(received: Received, state: &AppState) -> Result<Read<T>, ApiError> {
+    let received = received.unpacked(state)?;
+    let text = received.text()?;
     if matches!(text.trim_ascii(), "" | "null") {
         return Err(ApiError::unprocessable("", "", "The request body must not be null"));
     }
@@ -261,7 +341,12 @@ fn parse<T: RequestBody>(
     let mut broken: Vec<Violation> = value.validate().err().as_ref().map(flatten).unwrap_or_default();
     value.over_limits(&state.limits.text, "", "", &mut broken);
     if !broken.is_empty() {
+        if broken.len() > VIOLATIONS_TOLD_MAX {
+            let more = broken.len() - VIOLATIONS_TOLD_MAX;
+            broken.truncate(VIOLATIONS_TOLD_MAX);
+            broken.push(Violation::new("", "", &format!("and {more} more")));
+        }
         return Err(ApiError::Unprocessable(broken));
     }
-    Ok(Read { value, notes: scanned.notes, _memory: memory })
+    Ok(Read { value, notes: scanned.notes, _memory: received.memory })
 }

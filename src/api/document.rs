@@ -1,5 +1,9 @@
 //! The OpenAPI document: generated from the routes, finished here, served and committed.
 
+mod openapi_3_0;
+
+use std::sync::{Arc, OnceLock};
+
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::header;
@@ -7,12 +11,32 @@ use axum::routing::get;
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
-use utoipa_swagger_ui::SwaggerUi;
+
+use super::examples;
+use crate::model::Timestamp;
 
 /// Tag of the operations on spans.
 pub(super) const SPANS: &str = "Spans";
-/// Tag of the operations that tell how the server is.
+/// Tag of the operations on traces.
+pub(super) const TRACES: &str = "Traces";
+/// Tag of the operations on attachments.
+pub(super) const ATTACHMENTS: &str = "Attachments";
+/// Tag of the operations that tell how the server is, and who asks.
 pub(super) const CHECK: &str = "Check";
+/// Tag of the operations on environments.
+pub(super) const ENVIRONMENTS: &str = "Environments";
+/// Tag of the operations on feedback definitions.
+pub(super) const FEEDBACK_DEFINITIONS: &str = "Feedback-definitions";
+/// Tag of the operations on projects.
+pub(super) const PROJECTS: &str = "Projects";
+/// Tag of the links that SDKs print.
+pub(super) const REDIRECT: &str = "Redirect";
+/// Tag of what tells which features there are.
+pub(super) const SERVICE_TOGGLES: &str = "Service Toggles";
+/// Tag of what tells who may do what.
+pub(super) const WORKSPACE_PERMISSIONS: &str = "Workspace permissions";
+/// Tag of the operations on workspaces.
+pub(super) const WORKSPACES: &str = "Workspaces";
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -25,8 +49,17 @@ pub(super) const CHECK: &str = "Check";
     ),
     servers((url = "/", description = "This server"), (url = "/api", description = "This server, as SDKs address it")),
     tags(
+        (name = ATTACHMENTS, description = "Attachments related resources"),
+        (name = CHECK, description = "Access check resources"),
+        (name = ENVIRONMENTS, description = "Environment related resources"),
+        (name = FEEDBACK_DEFINITIONS, description = "Feedback definitions related resources"),
+        (name = PROJECTS, description = "Project related resources"),
+        (name = SERVICE_TOGGLES, description = "Service Toggles resources"),
         (name = SPANS, description = "Span related resources"),
-        (name = CHECK, description = "Whether the server is there, and well"),
+        (name = TRACES, description = "Trace related resources"),
+        (name = WORKSPACE_PERMISSIONS, description = "Workspace permissions related resources"),
+        (name = WORKSPACES, description = "Workspace related resources"),
+        (name = REDIRECT, description = "Redirects for SDK generated links"),
     ),
 )]
 struct Skeleton;
@@ -40,26 +73,50 @@ pub(super) fn skeleton() -> OpenApi {
 #[derive(Debug, Clone)]
 pub struct Document(Value);
 
-/// Properties that only answers have, but whose mark is lost on lists and maps.
-const READ_ONLY: [(&str, &str); 4] = [
-    ("FeedbackScore", "value_by_author"),
-    ("Span_Public", "feedback_scores"),
-    ("Span_Public", "comments"),
-    ("FeedbackScore_Public", "value_by_author"),
+/// What only answers have, but whose mark is lost on lists, maps and what is written in place.
+const READ_ONLY: [&str; 17] = [
+    "FeedbackScore/properties/value_by_author",
+    "FeedbackScore_Public/properties/value_by_author",
+    "Span_Public/properties/feedback_scores",
+    "Span_Public/properties/comments",
+    "Trace_Public/properties/comments",
+    "Trace_Public/properties/feedback_scores",
+    "Trace_Public/properties/span_feedback_scores",
+    "Trace_Public/properties/guardrails_validations",
+    "Trace_Public/properties/providers",
+    "Trace_Public/properties/total_estimated_cost",
+    "Trace_Public/properties/usage",
+    "Trace_Public/properties/visibility_mode",
+    "ExperimentItemReference_Public",
+    "Project_Detailed/properties/feedback_scores",
+    "Project_Detailed/properties/duration",
+    "Project_Detailed/properties/usage",
+    "Project_Detailed/properties/error_count",
 ];
 
 impl Document {
     /// Finishes what utoipa generates.
     pub(super) fn finish(generated: &OpenApi) -> Self {
-        // A document that serialises is the only kind utoipa builds. Going through a value also sorts its keys.
+        // A document that serialises is the only kind utoipa builds.
         let mut document = serde_json::to_value(generated).unwrap_or_default();
         tidy(&mut document);
         document["security"] = json!([]);
-        for path in ["/v1/private/spans", "/v1/private/spans/{id}/comments"] {
+        for path in [
+            "/v1/private/spans",
+            "/v1/private/spans/{id}/comments",
+            "/v1/private/traces",
+            "/v1/private/traces/{id}/comments",
+            "/v1/private/traces/threads/{id}/comments",
+            "/v1/private/projects",
+            "/v1/private/environments",
+            "/v1/private/feedback-definitions",
+        ] {
             document["paths"][path]["post"]["responses"]["201"]["headers"]["Location"]["required"] = json!(true);
         }
-        for (schema, property) in READ_ONLY {
-            document["components"]["schemas"][schema]["properties"][property]["readOnly"] = json!(true);
+        for place in READ_ONLY {
+            if let Some(schema) = document.pointer_mut(&format!("/components/schemas/{place}")) {
+                schema["readOnly"] = json!(true);
+            }
         }
         // The published document says of these answers that they are JSON and nothing more.
         for (path, statuses) in [("/is-alive/ping", &["default", "503"][..]), ("/is-alive/ver", &["default"])] {
@@ -67,6 +124,7 @@ impl Document {
                 document["paths"][path]["get"]["responses"][status]["content"] = json!({"application/json": {}});
             }
         }
+        examples::add(&mut document);
         Self(document)
     }
 
@@ -79,9 +137,7 @@ impl Document {
     /// As JSON text.
     #[must_use]
     pub fn json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(&self.0).unwrap_or_default();
-        text.push('\n');
-        text
+        pretty(&self.0)
     }
 
     /// As YAML text.
@@ -91,23 +147,39 @@ impl Document {
         const ORDER: [&str; 7] = ["openapi", "info", "servers", "tags", "security", "paths", "components"];
         let part = |name: &str| yaml_serde::to_string(&json!({name: self.0[name]})).unwrap_or_default();
         let text: String = ORDER.into_iter().map(part).collect();
-        // Readers of YAML 1.1 give a bare equals sign a meaning of its own.
-        text.replace("- =\n", "- '='\n")
+        text.lines().map(quoted).collect()
     }
 
-    /// The addresses at which it is read and explored.
+    /// The addresses at which it is read.
     pub(super) fn routes<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
-        let serve = |media_type: &'static str, text: String| {
-            let text = Bytes::from(text);
-            get(move || async move { ([(header::CONTENT_TYPE, media_type)], text) })
+        let document = Arc::new(self.clone());
+        // Written out when first asked for: a start should not wait for it.
+        let serve = |media_type: &'static str, write: fn(&Self) -> String| {
+            let (document, text) = (Arc::clone(&document), Arc::new(OnceLock::new()));
+            get(move || {
+                let text = text.get_or_init(|| Bytes::from(write(&document))).clone();
+                async move { ([(header::CONTENT_TYPE, media_type)], text) }
+            })
         };
         Router::new()
-            .route("/openapi.json", serve("application/json", self.json()))
-            .route("/openapi.yaml", serve("application/yaml", self.yaml()))
-            .merge(Router::from(SwaggerUi::new("/swagger-ui").config(
-                utoipa_swagger_ui::Config::from("../openapi.json").try_it_out_enabled(true).validator_url("none"),
-            )))
+            .route("/openapi.json", serve("application/json", Self::json))
+            .route("/openapi.yaml", serve("application/yaml", Self::yaml))
+            .route("/openapi-3.0.json", serve("application/json", |own| pretty(&openapi_3_0::rendition(&own.0))))
     }
+}
+
+/// A line of YAML; in quotes, if readers of YAML 1.1 give its text a meaning of its own: an equals sign, a date-time.
+fn quoted(line: &str) -> String {
+    match line.rsplit_once(' ') {
+        Some((before, text)) if text == "=" || text.parse::<Timestamp>().is_ok() => format!("{before} '{text}'\n"),
+        _ => format!("{line}\n"),
+    }
+}
+
+fn pretty(document: &Value) -> String {
+    let mut text = serde_json::to_string_pretty(document).unwrap_or_default();
+    text.push('\n');
+    text
 }
 
 /// Says what utoipa means, in the way the published contract says it.

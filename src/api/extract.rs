@@ -11,7 +11,7 @@ use super::Prefix;
 use super::body::{self, Read, RequestBody};
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::model::Id;
+use crate::model::{Id, Violation};
 use crate::store::{Caller, DEFAULT_WORKSPACE};
 
 /// The user of a server without authentication, as in the original.
@@ -89,7 +89,33 @@ impl<T: RequestBody> FromRequest<AppState> for ValidJson<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
-        let (parts, body) = request.into_parts();
-        body::read(&parts.headers, body, state).await.map(Self)
+        body::read(request, state).await.map(Self)
     }
+}
+
+/// A JSON body that may be left out: Python's SDK announces one and sends none.
+pub(super) struct OptionalJson<T>(pub Option<Read<T>>);
+
+impl<T: RequestBody> FromRequest<AppState> for OptionalJson<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+        if http_body::Body::is_end_stream(request.body()) {
+            return Ok(Self(None));
+        }
+        ValidJson::from_request(request, state).await.map(|ValidJson(body)| Self(Some(body)))
+    }
+}
+
+/// The id, if it is one that clients may choose: it tells the time, and storage is ordered by it. `whose` begins the
+/// message; `pointer` says where in a body it stands.
+pub(super) fn version_7(whose: &str, id: Id, pointer: Option<&str>) -> Result<Id, ApiError> {
+    if id.is_v7() {
+        return Ok(id);
+    }
+    Err(ApiError::BadRequest {
+        message: "Invalid UUID for id".to_owned(),
+        details: Some(format!("{whose} id must be a version 7 UUID")),
+        violation: pointer.map(|pointer| Box::new(Violation::new(pointer, "id", "must be a version 7 UUID"))),
+    })
 }

@@ -5,14 +5,14 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
-use axum::http::Uri;
 use axum::http::uri::PathAndQuery;
+use axum::http::{Extensions, HeaderMap, StatusCode, Uri, Version, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::SizeAbove;
+use tower_http::compression::predicate::{Predicate as _, SizeAbove};
 
 use crate::error::ApiError;
 
@@ -31,10 +31,15 @@ pub(super) fn around(router: Router) -> Router {
         .layer(
             CompressionLayer::new()
                 .quality(CompressionLevel::Fastest)
-                .compress_when(SizeAbove::new(COMPRESS_BYTES_MIN)),
+                .compress_when(SizeAbove::new(COMPRESS_BYTES_MIN).and(is_no_file)),
         )
         .layer(CatchPanicLayer::custom(caught))
         .layer(from_fn(logged))
+}
+
+/// Files that were uploaded go out as they are: most are packed already, and a client wants to see how large they are.
+fn is_no_file(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    !headers.contains_key(header::CONTENT_DISPOSITION)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the layer hands it over")]

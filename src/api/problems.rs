@@ -12,6 +12,9 @@ const BEGINNING: &str = "Unable to process JSON.";
 /// Characters of a refused value that are told back.
 const FOUND_CHARS_MAX: usize = 100;
 
+/// Broken rules of one request that are told. Chosen: more than anyone mends at once.
+pub(super) const VIOLATIONS_TOLD_MAX: usize = 1_000;
+
 pub(super) fn not_utf8(bytes: &[u8], offset: usize) -> ApiError {
     let valid = std::str::from_utf8(&bytes[..offset]).unwrap_or_default();
     problem(valid, offset, "", "expected UTF-8", None)
@@ -26,9 +29,9 @@ pub(super) fn over_limit(text: &str, over: &OverLimit) -> ApiError {
 pub(super) fn unreadable<T: DeserializeOwned>(text: &str, scanned: &Scan<'_>, error: &serde_json::Error) -> ApiError {
     let mut reader = serde_json::Deserializer::from_str(&scanned.text);
     let pointer = match serde_path_to_error::deserialize::<_, T>(&mut reader) {
-        Err(located) => pointer(located.path()),
-        // What follows the value, not the value, is wrong.
-        Ok(_) => String::new(),
+        Err(located) if position(located.inner()) == position(error) => pointer(located.path()),
+        // What follows the value, not the value, is wrong; or this reader takes less than the other.
+        _ => String::new(),
     };
     let offset = scanned.locate(offset_of(&scanned.text, error.line(), error.column()));
     let said = error.to_string();
@@ -41,6 +44,10 @@ pub(super) fn unreadable<T: DeserializeOwned>(text: &str, scanned: &Scan<'_>, er
         None => (said.to_owned(), None),
     };
     problem(text, offset, &pointer, &expected, found)
+}
+
+fn position(error: &serde_json::Error) -> (usize, usize) {
+    (error.line(), error.column())
 }
 
 fn problem(text: &str, offset: usize, pointer: &str, message: &str, found: Option<String>) -> ApiError {
@@ -92,7 +99,7 @@ fn line_and_column(text: &str, offset: usize) -> (i32, i32) {
     (number(line), number(column))
 }
 
-fn shortened(found: &str) -> String {
+pub(super) fn shortened(found: &str) -> String {
     if found.chars().count() <= FOUND_CHARS_MAX {
         return found.to_owned();
     }

@@ -1,18 +1,16 @@
 //! Operations on spans.
 
-mod query;
 pub(super) mod read;
-mod stream;
 
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
 
 use super::document::SPANS;
-use super::extract::{ClientPrefix, PathId, ValidJson};
+use super::extract::{ClientPrefix, PathId, ValidJson, version_7};
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::model::{ErrorMessage, Id, SpanBatchUpdate, SpanBatchWrite, SpanUpdate, SpanWrite, Violation};
-use crate::record::{FieldSet, SpanField, SpanRecord, TagEdits};
+use crate::model::{ErrorMessage, Id, SpanBatchUpdate, SpanBatchWrite, SpanUpdate, SpanWrite};
+use crate::record::SpanRecord;
 use crate::store::{Caller, Change, Submission};
 
 /// Create span
@@ -35,7 +33,7 @@ pub(super) async fn create_span(
     ValidJson(mut body): ValidJson<SpanWrite>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1]), ApiError> {
     let span = SpanRecord::create(body.value, body.notes.remove(&0), || state.clock.fresh_id());
-    let id = version_7(span.id, Some("/id"))?;
+    let id = version_7("Span", span.id, Some("/id"))?;
     state.ingest.submit(Submission { caller, change: Change::Span(Box::new(span)) }).await?;
     Ok((StatusCode::CREATED, [(header::LOCATION, format!("{prefix}/v1/private/spans/{id}"))]))
 }
@@ -59,7 +57,7 @@ pub(super) async fn create_spans(
     let mut records = Vec::new();
     for (index, span) in body.value.spans.into_iter().flat_map(|spans| spans.0).enumerate() {
         let record = SpanRecord::create(span, body.notes.remove(&index), || state.clock.fresh_id());
-        version_7(record.id, Some(&format!("/spans/{index}/id")))?;
+        version_7("Span", record.id, Some(&format!("/spans/{index}/id")))?;
         records.push(record);
     }
     state.ingest.submit(Submission { caller, change: Change::Spans(records) }).await?;
@@ -86,7 +84,7 @@ pub(super) async fn update_span(
     PathId(id): PathId,
     ValidJson(mut body): ValidJson<SpanUpdate>,
 ) -> Result<StatusCode, ApiError> {
-    let span = SpanRecord::update(version_7(id, None)?, body.value, body.notes.remove(&0));
+    let span = SpanRecord::update(version_7("Span", id, None)?, body.value, body.notes.remove(&0));
     state.ingest.submit(Submission { caller, change: Change::Span(Box::new(span)) }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -112,10 +110,8 @@ pub(super) async fn batch_update_spans(
     let (Some(ids), Some(update)) = (ids, update) else { return Err(ApiError::Internal) };
     // The record's own id is not used: it goes to each of the ids.
     let mut record = SpanRecord::update(state.clock.fresh_id(), update, body.notes.remove(&0)).record;
-    if merge_tags == Some(true) && record.tag_edits.is_none() {
-        let tags = record.fields.tags.take();
-        record.stated = record.stated.without(FieldSet::of(&[SpanField::TAGS]));
-        record.tag_edits = tags.map(|added| TagEdits { added, ..TagEdits::default() });
+    if merge_tags == Some(true) {
+        record.add_tags();
     }
     let change = Change::UpdateSpans { ids: ids.0, update: Box::new(record) };
     state.ingest.submit(Submission { caller, change }).await?;
@@ -144,16 +140,4 @@ pub(super) async fn delete_span_by_id(
         state.ingest.submit(Submission { caller, change: Change::DeleteSpan(id) }).await?;
     }
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// The id, if it is one that spans have: it tells the time of the span, and storage is ordered by it.
-fn version_7(id: Id, pointer: Option<&str>) -> Result<Id, ApiError> {
-    if id.is_v7() {
-        return Ok(id);
-    }
-    Err(ApiError::BadRequest {
-        message: "Invalid UUID for id".to_owned(),
-        details: Some("Span id must be a version 7 UUID".to_owned()),
-        violation: pointer.map(|pointer| Box::new(Violation::new(pointer, "id", "must be a version 7 UUID"))),
-    })
 }

@@ -5,21 +5,17 @@ use axum::http::Uri;
 use crate::error::ApiError;
 
 /// Areas of Opik's API that are not implemented, by the first segment of their paths: a client is told so by name.
-const AREAS: [&str; 34] = [
+const AREAS: [&str; 25] = [
     "agent-configs",
     "agent-insights",
     "alerts",
     "annotation-queues",
     "assertion-results",
-    "attachment",
-    "auth",
     "automations",
     "chat",
     "dashboards",
     "datasets",
-    "environments",
     "experiments",
-    "feedback-definitions",
     "guardrails",
     "insights-views",
     "llm",
@@ -31,25 +27,36 @@ const AREAS: [&str; 34] = [
     "optimizations",
     "otel",
     "pairing",
-    "projects",
     "prompts",
     "report-failures",
     "retention",
+    "welcome-wizard",
+];
+
+/// Areas of which some operations are there.
+const PARTS: [&str; 10] = [
+    "attachment",
+    "auth",
+    "environments",
+    "feedback-definitions",
+    "projects",
+    "spans",
     "toggles",
     "traces",
-    "welcome-wizard",
     "workspace-permissions",
     "workspaces",
 ];
 
 pub(super) async fn path(uri: Uri) -> ApiError {
-    let area = uri.path().strip_prefix("/v1/private/").and_then(|rest| rest.split('/').next());
-    match area {
+    let path = uri.path();
+    let area = path.strip_prefix("/v1/private/").and_then(|rest| rest.split('/').next());
+    let redirect = path.strip_prefix("/v1/session/redirect/");
+    match area.or(redirect) {
         Some(area) if AREAS.contains(&area) => {
             ApiError::NotFound(format!("HTTP 404 Not Found: Spandrel does not implement Opik's {area:?} API"))
         }
-        Some("spans") => {
-            ApiError::NotFound("HTTP 404 Not Found: not an operation on spans that is implemented".to_owned())
+        Some(area) if PARTS.contains(&area) => {
+            ApiError::NotFound(format!("HTTP 404 Not Found: not an operation on {area} that is implemented"))
         }
         _ => ApiError::NotFound("HTTP 404 Not Found".to_owned()),
     }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Absent, Kind, SPAN_FIELDS};
+use super::field::all;
+use super::{Absent, Kind, SPAN_FIELDS, THREAD_FIELDS, TRACE_FIELDS};
 use crate::model::Operator;
 
 /// The text of `docs/filters.md`.
@@ -10,27 +11,36 @@ use crate::model::Operator;
 pub fn page() -> String {
     let mut page = String::from(
         "# Filters\n\n\
-         Generated from the table in `src/filter/field.rs`.\n\n\
+         Generated from the tables in `src/filter/field.rs` and `src/filter/thread_field.rs`.\n\n\
          A filter is an object: `{\"field\": …, \"operator\": …, \"key\": …, \"value\": …}`. Lists and statistics take a JSON \
-         array of them in the query parameter `filters`, searches in the member `filters` of their body. All must hold.\n\n\
-         ## Fields of spans\n\n\
-         | field | kind | what it is | a span without it |\n| --- | --- | --- | --- |\n",
+         array of them in the query parameter `filters`, searches in the member `filters` of their body. All must hold; there may be 500 of them.\n\n",
     );
-    for field in &SPAN_FIELDS {
-        let absent = match field.absent {
-            Absent::Never => "-".to_owned(),
-            Absent::Empty => "counts as empty".to_owned(),
-            Absent::Zero => "counts as 0".to_owned(),
-            Absent::As(text) => format!("counts as `{text}`"),
-            Absent::NoMatch => "never matches".to_owned(),
-        };
-        // Writing to memory does not fail.
-        let _ = writeln!(page, "| `{}` | {} | {} | {absent} |", field.name, field.kind.name(), field.about);
+    for (things, fields) in
+        [("spans", &SPAN_FIELDS[..]), ("traces", &TRACE_FIELDS[..]), ("threads", &THREAD_FIELDS[..])]
+    {
+        let _ = write!(
+            page,
+            "## Fields of {things}\n\n| field | kind | what it is | where it is missing |\n| --- | --- | --- | --- |\n"
+        );
+        for field in fields {
+            let absent = match field.absent {
+                Absent::Never => "-".to_owned(),
+                Absent::Empty => "counts as empty".to_owned(),
+                Absent::Zero => "counts as 0".to_owned(),
+                Absent::As(text) => format!("counts as `{text}`"),
+                Absent::NoMatch => "never matches".to_owned(),
+            };
+            // Writing to memory does not fail.
+            let _ = writeln!(page, "| `{}` | {} | {} | {absent} |", field.name, field.kind.name(), field.about);
+        }
+        if all(fields).any(|field| field.kind == Kind::Custom) {
+            page.push_str(
+                "| `custom` | CUSTOM | `input` or `output` with a path as key: `input.a[0]` | as the field it means |\n",
+            );
+        }
+        page.push('\n');
     }
-    page.push_str(
-        "| `custom` | CUSTOM | `input` or `output` with a path as key: `input.a[0]` | as the field it means |\n\n\
-         ## What can be asked\n\n| kind |",
-    );
+    page.push_str("## What can be asked\n\n| kind |");
     for operator in Operator::ALL {
         let _ = write!(page, " `{}` |", operator.name());
     }
@@ -45,6 +55,7 @@ pub fn page() -> String {
         Kind::List,
         Kind::Enum,
         Kind::EnumLegacy,
+        Kind::StringList,
         Kind::ErrorContainer,
     ];
     for kind in kinds {
@@ -74,4 +85,5 @@ const MEANING: &str = "\n## What it means\n\n\
     | LIST | some item (for `!=` and `not_contains`: no item) equals the value to the letter, or contains it in any letter \
     case |\n\
     | ENUM | to the letter; `in` and `not_in` take items that commas separate |\n\
-    | ENUM_LEGACY | as ENUM |\n";
+    | ENUM_LEGACY | as ENUM |\n\
+    | STRING_LIST | to the letter; takes items that commas separate |\n";

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::field::{CUSTOM, span_field};
-use super::{Field, Kind, SPAN_FIELDS};
+use super::field::{all, named};
+use super::{Field, Kind};
 use crate::json_path::JsonPath;
 use crate::model::{Operator, SpanFilter, Timestamp};
 
@@ -48,11 +48,23 @@ pub struct FilterError {
     pub allowed: String,
 }
 
+/// Most filters in one request. Chosen: SQLite takes no expression that is 1,000 deep.
+const FILTERS_MAX: usize = 500;
+
+/// Fails if there are more filters than can be asked together.
+fn not_too_many(number: usize) -> Result<(), FilterError> {
+    if number <= FILTERS_MAX {
+        return Ok(());
+    }
+    let message = format!("Cannot have more than {FILTERS_MAX} filters");
+    Err(FilterError { index: None, member: "", message, allowed: format!("at most {FILTERS_MAX} filters") })
+}
+
 /// Reads the filters in a query parameter: a JSON array, or nothing.
 ///
 /// # Errors
 /// The first filter that means nothing.
-pub fn parse_json(text: &str) -> Result<Vec<Filter>, FilterError> {
+pub fn parse_json(fields: &'static [Field], text: &str) -> Result<Vec<Filter>, FilterError> {
     let invalid = |index, member, allowed: String| FilterError {
         index,
         member,
@@ -64,6 +76,7 @@ pub fn parse_json(text: &str) -> Result<Vec<Filter>, FilterError> {
     }
     let list: Vec<Value> =
         serde_json::from_str(text).map_err(|error| invalid(None, "", format!("a JSON array of filters: {error}")))?;
+    not_too_many(list.len())?;
     let mut filters = Vec::with_capacity(list.len());
     for (index, item) in list.iter().enumerate() {
         let Value::Object(members) = item else { return Err(invalid(Some(index), "", "an object".to_owned())) };
@@ -80,7 +93,7 @@ pub fn parse_json(text: &str) -> Result<Vec<Filter>, FilterError> {
             None => None,
         };
         let sent = SpanFilter { field: text_of("field")?, operator, key: text_of("key")?, value: text_of("value")? };
-        let filter = one(index, sent, &|member, allowed| invalid(Some(index), member, allowed))?;
+        let filter = one(fields, index, sent, &|member, allowed| invalid(Some(index), member, allowed))?;
         if !filters.contains(&filter) {
             filters.push(filter);
         }
@@ -92,12 +105,13 @@ pub fn parse_json(text: &str) -> Result<Vec<Filter>, FilterError> {
 ///
 /// # Errors
 /// The first filter that means nothing.
-pub fn validate(sent: Vec<SpanFilter>) -> Result<Vec<Filter>, FilterError> {
+pub fn validate(fields: &'static [Field], sent: Vec<SpanFilter>) -> Result<Vec<Filter>, FilterError> {
+    not_too_many(sent.len())?;
     sent.into_iter()
         .enumerate()
         .map(|(index, filter)| {
             let shown = filter.field.clone().unwrap_or_default();
-            one(index, filter, &|member, allowed| FilterError {
+            one(fields, index, filter, &|member, allowed| FilterError {
                 index: Some(index),
                 member,
                 message: format!("Invalid filter {index} (field '{shown}')"),
@@ -111,24 +125,26 @@ fn names(operators: &[Operator]) -> String {
     format!("one of {}", operators.iter().map(|operator| operator.name()).collect::<Vec<_>>().join(", "))
 }
 
-fn field_names() -> String {
-    let names: Vec<_> = SPAN_FIELDS.iter().chain([&CUSTOM]).map(|field| field.name).collect();
+fn field_names(fields: &'static [Field]) -> String {
+    let names: Vec<_> = all(fields).map(|field| field.name).collect();
     format!("one of {}", names.join(", "))
 }
 
 fn one(
+    fields: &'static [Field],
     index: usize,
     sent: SpanFilter,
     invalid: &dyn Fn(&'static str, String) -> FilterError,
 ) -> Result<Filter, FilterError> {
-    let field = sent.field.as_deref().and_then(span_field).ok_or_else(|| invalid("field", field_names()))?;
+    let field = sent.field.as_deref().and_then(|name| named(fields, name));
+    let field = field.ok_or_else(|| invalid("field", field_names(fields)))?;
     let operator = sent.operator.ok_or_else(|| invalid("operator", names(field.kind.operators())))?;
     let (value, key) = (sent.value, sent.key.unwrap_or_default());
     if value.is_none() && !operator.is_about_presence() {
         return Err(invalid("value", "a string".to_owned()));
     }
     let value = value.unwrap_or_default();
-    let (field, key) = if field.kind == Kind::Custom { custom(index, &key)? } else { (field, key) };
+    let (field, key) = if field.kind == Kind::Custom { custom(fields, index, &key)? } else { (field, key) };
     if !field.kind.operators().contains(&operator) {
         return Err(FilterError {
             index: Some(index),
@@ -171,12 +187,14 @@ fn wanted(field: &Field, operator: Operator, value: &str) -> Result<Wanted, &'st
     }
     let not_blank = || if value.trim().is_empty() { Err("text that is not blank") } else { Ok(value.to_owned()) };
     match field.kind {
-        Kind::Enum if matches!(operator, Operator::In | Operator::NotIn) => {
+        Kind::Enum | Kind::StringList if matches!(operator, Operator::In | Operator::NotIn) => {
             let items: Vec<_> =
                 value.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect();
             if items.is_empty() { Err("texts that commas separate") } else { Ok(Wanted::AnyOf(items)) }
         }
-        Kind::String | Kind::StringExact | Kind::List | Kind::Enum | Kind::EnumLegacy => not_blank().map(Wanted::Text),
+        Kind::String | Kind::StringExact | Kind::List | Kind::Enum | Kind::EnumLegacy | Kind::StringList => {
+            not_blank().map(Wanted::Text)
+        }
         Kind::Dictionary | Kind::Custom => Ok(Wanted::Text(value.to_owned())),
         Kind::Number => plain_number(value).map(Wanted::Number).ok_or("a plain decimal number such as -1.5"),
         Kind::FeedbackScores => value
@@ -206,7 +224,7 @@ fn plain_number(text: &str) -> Option<f64> {
 }
 
 /// The field and path that a custom key means: `input.a[0]` is the path `a[0]` in the input.
-fn custom(index: usize, key: &str) -> Result<(&'static Field, String), FilterError> {
+fn custom(fields: &'static [Field], index: usize, key: &str) -> Result<(&'static Field, String), FilterError> {
     let invalid = |message: String| FilterError {
         index: Some(index),
         member: "key",
@@ -225,7 +243,7 @@ fn custom(index: usize, key: &str) -> Result<(&'static Field, String), FilterErr
             None if rest.is_empty() => (whole, rest),
             None => continue,
         };
-        if let Some(field) = span_field(name) {
+        if let Some(field) = named(fields, name) {
             return Ok((field, rest.to_owned()));
         }
     }
@@ -238,23 +256,33 @@ impl Filter {
     pub fn needs_payloads(&self) -> bool {
         self.field.sql.contains("p.")
     }
+
+    /// Whether it asks about what the spans of a trace amount to.
+    #[must_use]
+    pub fn needs_sums(&self) -> bool {
+        self.field.sql.contains("u.")
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::filter::SPAN_FIELDS;
 
     fn message(text: &str) -> String {
-        parse_json(text).expect_err(text).message
+        parse_json(&SPAN_FIELDS, text).expect_err(text).message
     }
 
     #[test]
     fn filters_are_read_and_repetitions_dropped() {
         let one = r#"{"field":"name","operator":"=","value":"a","type":"string","key":""}"#;
-        let filters = parse_json(&format!("[{one},{one}]")).expect("valid");
+        let filters = parse_json(&SPAN_FIELDS, &format!("[{one},{one}]")).expect("valid");
         assert_eq!(filters.len(), 1);
         assert_eq!(filters[0].wanted, Wanted::Text("a".to_owned()));
-        assert!(parse_json(" ").expect("nothing").is_empty() && parse_json("[]").expect("nothing").is_empty());
+        assert!(
+            parse_json(&SPAN_FIELDS, " ").expect("nothing").is_empty()
+                && parse_json(&SPAN_FIELDS, "[]").expect("nothing").is_empty()
+        );
     }
 
     #[test]
@@ -272,16 +300,18 @@ mod tests {
             message(r#"[{"field":"metadata","operator":"=","value":"x"}]"#),
             "Invalid value 'x' or key 'null' for field 'metadata' of type 'DICTIONARY'"
         );
-        let error =
-            parse_json(r#"[{"field":"name","operator":"=","value":"a"},{"field":"nome","operator":"=","value":"a"}]"#)
-                .expect_err("unknown");
+        let error = parse_json(
+            &SPAN_FIELDS,
+            r#"[{"field":"name","operator":"=","value":"a"},{"field":"nome","operator":"=","value":"a"}]"#,
+        )
+        .expect_err("unknown");
         assert_eq!((error.index, error.member), (Some(1), "field"));
         assert!(error.allowed.contains("name"), "{}", error.allowed);
     }
 
     #[test]
     fn custom_keys_become_paths() {
-        let read = |key: &str| custom(0, key).map(|(field, path)| format!("{} {path}", field.name));
+        let read = |key: &str| custom(&SPAN_FIELDS, 0, key).map(|(field, path)| format!("{} {path}", field.name));
         for (key, wanted) in [
             ("input", "input "),
             ("$.input.a[0].b", "input_json a[0].b"),

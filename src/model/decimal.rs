@@ -45,8 +45,16 @@ impl Decimal {
     /// A calculated number, cut off after so many digits of its fraction.
     #[must_use]
     pub fn cut(exact: &BigDecimal, fraction_digits: i64) -> Self {
-        let cut = exact.with_scale_round(fraction_digits, bigdecimal::RoundingMode::Down);
-        Self(cut.normalized().to_plain_string().into_boxed_str())
+        // Rounding also fills up with zeros.
+        let mut text = if exact.fractional_digit_count() > fraction_digits {
+            exact.with_scale_round(fraction_digits, bigdecimal::RoundingMode::Down).to_plain_string()
+        } else {
+            exact.to_plain_string()
+        };
+        if text.contains('.') {
+            text.truncate(text.trim_end_matches('0').trim_end_matches('.').len());
+        }
+        Self(text.into_boxed_str())
     }
 
     /// Whether it is below zero.
@@ -75,13 +83,7 @@ impl FromStr for Decimal {
             return Ok(Self("0".into()));
         }
         let exact = BigDecimal::from_str(text).map_err(|_| Self::EXPECTED)?;
-        let (_, scale) = exact.as_bigint_and_exponent();
-        let exact = if scale > Self::FRACTION_DIGITS_MAX {
-            exact.with_scale_round(Self::FRACTION_DIGITS_MAX, bigdecimal::RoundingMode::Down)
-        } else {
-            exact
-        };
-        Ok(Self(exact.normalized().to_plain_string().into_boxed_str()))
+        Ok(Self::cut(&exact, Self::FRACTION_DIGITS_MAX))
     }
 }
 

@@ -40,11 +40,38 @@ pub struct ErrorMessagePublic {
     pub details: Option<String>,
 }
 
+/// Where a parameter is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "named after the places")]
+pub enum ParameterPlace {
+    Path,
+    Query,
+    Header,
+}
+
+impl ParameterPlace {
+    /// Its name in the document.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Path => "path",
+            Self::Query => "query",
+            Self::Header => "header",
+        }
+    }
+}
+
 /// One place in a request that breaks the contract.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Violation {
-    /// JSON pointer to the place in the body, such as `/spans/0/start_time`; empty for the body as a whole.
+    /// JSON pointer to the place in the body, such as `/spans/0/start_time`; empty for the body as a whole, or for a
+    /// parameter.
     pub pointer: String,
+    /// Where the parameter is that it is about; nothing for a body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(inline)]
+    pub r#in: Option<ParameterPlace>,
     /// Name of the member or parameter.
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schema(required = false)]
@@ -72,6 +99,7 @@ impl Violation {
         let original = if path.is_empty() { message.to_owned() } else { format!("{path} {message}") };
         Self {
             pointer: pointer.to_owned(),
+            r#in: None,
             name: name_at(pointer).to_owned(),
             message: message.to_owned(),
             found: None,

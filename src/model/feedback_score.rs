@@ -77,44 +77,74 @@ impl PartialSchema for NotEmpty {
 
 impl ToSchema for NotEmpty {}
 
-/// A score to give to a span. The same author's score of the same name is replaced.
-#[derive(Debug, Clone, Deserialize, ToSchema, Validate)]
+/// A score to give, in a request, or that a thread was given. The same author's score of the same name is replaced.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(expecting = "a score object")]
 pub struct FeedbackScore {
     /// What is judged.
     #[schema(required, value_type = String, min_length = 1)]
     #[validate(required(message = "must not be blank"), nested)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<NotEmpty>,
     /// The category chosen, for scores with categories.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub category_name: Option<String>,
     /// The score.
     #[schema(required, value_type = ScoreValue, inline)]
     #[validate(required(message = "must not be null"), nested)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<ScoreValue>,
     /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Who or what gives it.
     #[schema(required, value_type = ScoreSource, inline)]
     #[validate(required(message = "must not be null"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<ScoreSource>,
     /// The annotation queue it is given in.
     #[schema(inline)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub source_queue_id: Option<Id>,
     /// Set by the server.
     #[schema(value_type = Option<String>, format = DateTime, read_only)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
     /// Set by the server.
     #[schema(value_type = Option<String>, format = DateTime, read_only)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_updated_at: Option<Timestamp>,
     /// Set by the server.
     #[schema(read_only)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub created_by: Option<String>,
     /// Set by the server.
     #[schema(read_only)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_updated_by: Option<String>,
     /// Set by the server.
     #[schema(read_only)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub value_by_author: Option<BTreeMap<String, ValueEntry>>,
+}
+
+impl From<FeedbackScorePublic> for FeedbackScore {
+    fn from(score: FeedbackScorePublic) -> Self {
+        let by_author = score.value_by_author.unwrap_or_default();
+        Self {
+            name: Some(NotEmpty(score.name)),
+            category_name: score.category_name,
+            value: Some(score.value),
+            reason: score.reason,
+            source: Some(score.source),
+            source_queue_id: score.source_queue_id,
+            created_at: score.created_at,
+            last_updated_at: score.last_updated_at,
+            created_by: score.created_by,
+            last_updated_by: score.last_updated_by,
+            value_by_author: Some(by_author.into_iter().map(|(author, entry)| (author, entry.into())).collect()),
+        }
+    }
 }
 
 /// From the published contract.
@@ -280,6 +310,22 @@ value_entry!(
     ValueEntryPublic as ValueEntry_Public
 );
 
+impl From<ValueEntryPublic> for ValueEntry {
+    fn from(entry: ValueEntryPublic) -> Self {
+        Self {
+            author: entry.author,
+            value: entry.value,
+            reason: entry.reason,
+            category_name: entry.category_name,
+            source: entry.source,
+            source_queue_id: entry.source_queue_id,
+            last_updated_at: entry.last_updated_at,
+            span_type: entry.span_type,
+            span_id: entry.span_id,
+        }
+    }
+}
+
 /// All scores of one name, averaged over their authors.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = FeedbackScore_Public)]
@@ -325,23 +371,37 @@ pub struct FeedbackScorePublic {
     pub value_by_author: Option<BTreeMap<String, ValueEntryPublic>>,
 }
 
-/// Names of scores.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-#[schema(as = FeedbackScoreNames_Public)]
-pub struct FeedbackScoreNamesPublic {
-    /// Each once.
-    #[schema(required = false)]
-    pub scores: Vec<ScoreNamePublic>,
+/// The contract names the same types once for each view; clients are generated with these names.
+macro_rules! score_names {
+    ($names:ident as $published:ident, $name:ident as $published_name:ident) => {
+        /// Names of scores.
+        #[derive(Debug, Clone, Serialize, ToSchema)]
+        #[schema(as = $published)]
+        pub struct $names {
+            /// Each once.
+            #[schema(required = false)]
+            pub scores: Vec<$name>,
+        }
+
+        /// The name of a score.
+        #[derive(Debug, Clone, Serialize, ToSchema)]
+        #[schema(as = $published_name)]
+        pub struct $name {
+            /// The name.
+            #[schema(required = false)]
+            pub name: String,
+            /// Not used for scores of spans, traces and threads.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub r#type: Option<String>,
+        }
+
+        impl FromIterator<String> for $names {
+            fn from_iter<I: IntoIterator<Item = String>>(names: I) -> Self {
+                Self { scores: names.into_iter().map(|name| $name { name, r#type: None }).collect() }
+            }
+        }
+    };
 }
 
-/// The name of a score.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-#[schema(as = ScoreName_Public)]
-pub struct ScoreNamePublic {
-    /// The name.
-    #[schema(required = false)]
-    pub name: String,
-    /// Not used for scores of spans.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub r#type: Option<String>,
-}
+score_names!(FeedbackScoreNamesPublic as FeedbackScoreNames_Public, ScoreNamePublic as ScoreName_Public);
+score_names!(FeedbackScoreNames as FeedbackScoreNames, ScoreName as ScoreName);

@@ -26,6 +26,20 @@ impl Id {
         Self(Uuid::from_u128(millis << 80 | rest))
     }
 
+    /// The time in it.
+    #[must_use]
+    pub fn time(self) -> super::Timestamp {
+        let millis = i64::try_from(self.0.as_u128() >> 80).unwrap_or_default();
+        super::Timestamp::from_nanos(millis.saturating_mul(1_000_000))
+    }
+
+    /// This id with the time of another.
+    #[must_use]
+    pub fn at_time_of(self, other: Self) -> Self {
+        let rest = (1 << 80) - 1;
+        Self(Uuid::from_u128((other.0.as_u128() & !rest) | (self.0.as_u128() & rest)))
+    }
+
     /// Whether it is a version 7 (time-ordered) UUID.
     #[must_use]
     pub fn is_v7(self) -> bool {
@@ -52,7 +66,7 @@ impl fmt::Display for Id {
 
 impl Serialize for Id {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.0.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Many spans: asked for, changed, and answered together.
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
@@ -8,7 +9,7 @@ use utoipa::{PartialSchema, openapi::Ref};
 use validator::{Validate, ValidationErrors};
 
 use super::json::{Object, object};
-use super::validation::broken;
+use super::validation::{broken, broken_rules, rule};
 use super::{ErrorMessagePublic, Id, Ids, SpanFilter, SpanPublic, SpanType, SpanUpdate, Timestamp};
 
 /// One change to many spans.
@@ -26,15 +27,27 @@ pub struct SpanBatchUpdate {
     pub merge_tags: Option<bool>,
 }
 
-/// By hand: the derived form would have to copy the update into its error.
 impl Validate for SpanBatchUpdate {
     fn validate(&self) -> Result<(), ValidationErrors> {
-        let missing = || Err(broken("required", "must not be null"));
-        let mut errors = ValidationErrors::new();
-        errors.merge_self("ids", self.ids.as_ref().map_or_else(missing, Validate::validate));
-        errors.merge_self("update", self.update.as_ref().map_or_else(missing, Validate::validate));
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
+        ids_and_update(self.ids.as_ref(), self.update.as_ref())
     }
+}
+
+/// By hand: the derived form would have to copy the update into its error.
+pub(super) fn ids_and_update<U: Validate>(ids: Option<&Ids>, update: Option<&U>) -> Result<(), ValidationErrors> {
+    let missing = || Err(broken("required", "must not be null"));
+    let mut errors = ValidationErrors::new();
+    let ids = match ids {
+        // The original has both rules, and says both.
+        Some(ids) if ids.0.is_empty() => Err(broken_rules(vec![
+            rule("length", "must not be empty"),
+            rule("length", "size must be between 1 and 1000"),
+        ])),
+        ids => ids.map_or_else(missing, Validate::validate),
+    };
+    errors.merge_self("ids", ids);
+    errors.merge_self("update", update.map_or_else(missing, Validate::validate));
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
 /// Members of a span that an answer can leave out.
@@ -68,22 +81,43 @@ pub enum SpanMember {
 }
 
 /// Members to leave out.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Excluded(pub Vec<SpanMember>);
+pub struct Excluded<M>(pub Vec<M>);
 
-impl PartialSchema for Excluded {
-    fn schema() -> RefOr<Schema> {
-        ArrayBuilder::new().items(SpanMember::schema()).unique_items(true).into()
+impl<M> Default for Excluded<M> {
+    fn default() -> Self {
+        Self(Vec::new())
     }
 }
 
-impl ToSchema for Excluded {}
+impl<M: PartialSchema> PartialSchema for Excluded<M> {
+    fn schema() -> RefOr<Schema> {
+        ArrayBuilder::new().items(M::schema()).unique_items(true).into()
+    }
+}
+
+impl<M: PartialSchema> ToSchema for Excluded<M> {}
+
+/// Members of spans to leave out.
+pub type ExcludedOfSpans = Excluded<SpanMember>;
 
 /// How many spans a search answers with at most.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize)]
 #[serde(transparent)]
 pub struct SearchLimit(pub i32);
+
+impl<'de> Deserialize<'de> for SearchLimit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = f64::deserialize(deserializer)?;
+        // 500.0 is an integer too.
+        if number.fract() != 0.0 || !(f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number) {
+            return Err(D::Error::invalid_value(Unexpected::Float(number), &"an integer of 32 bits"));
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "whole and within range, as just checked")]
+        Ok(Self(number as i32))
+    }
+}
 
 impl SearchLimit {
     /// From the published contract.
@@ -148,19 +182,17 @@ pub struct SpanSearchStreamRequest {
     pub truncate: Option<bool>,
     /// Members to leave out of the answer.
     #[schema(inline)]
-    pub exclude: Option<Excluded>,
+    pub exclude: Option<ExcludedOfSpans>,
     /// Only spans whose ids were made from this time on.
     #[schema(inline)]
-    #[validate(nested)]
     pub from_time: Option<Timestamp>,
     /// Only spans whose ids were made up to this time. Must be after `from_time`.
     #[schema(inline)]
-    #[validate(nested)]
     pub to_time: Option<Timestamp>,
 }
 
 /// Filters, each an object.
-fn filters<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Vec<SpanFilter>>, D::Error> {
+pub(super) fn filters<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Vec<SpanFilter>>, D::Error> {
     let sent: Option<Vec<Object<SpanFilter>>> = Option::deserialize(from)?;
     Ok(sent.map(|sent| sent.into_iter().map(|filter| filter.0).collect()))
 }
@@ -292,7 +324,7 @@ stat!(
 );
 
 /// Values at 50, 90 and 99 %.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = PercentageValues_Public)]
 pub struct PercentageValues {
     /// Half are not above it.

@@ -8,7 +8,7 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 use validator::{Validate, ValidationErrors};
 
-use super::validation::{broken, broken_items, rule};
+use super::validation::{broken, broken_set_items, rule};
 
 /// A list as sent: members may be null, so that a null is answered with its index and not as unreadable JSON.
 type Sent = Vec<Option<String>>;
@@ -19,10 +19,14 @@ fn distinct(sent: Sent) -> Sent {
     sent.into_iter().filter(|tag| tag.is_none() || seen.insert(tag.clone())).collect()
 }
 
+/// Nulls that are named at most: an answer should not be larger than what it answers.
+const NULLS_NAMED_MAX: usize = 10;
+
 fn null_items(sent: &Sent) -> impl Iterator<Item = (usize, validator::ValidationError)> + '_ {
     sent.iter()
         .enumerate()
         .filter(|(_, tag)| tag.is_none())
+        .take(NULLS_NAMED_MAX)
         .map(|(index, _)| (index, rule("required", "must not be null")))
 }
 
@@ -59,7 +63,7 @@ impl<'de> Deserialize<'de> for Tags {
 impl Validate for Tags {
     fn validate(&self) -> Result<(), ValidationErrors> {
         let nulls: Vec<_> = null_items(&self.0).collect();
-        if nulls.is_empty() { Ok(()) } else { Err(broken_items(nulls)) }
+        if nulls.is_empty() { Ok(()) } else { Err(broken_set_items(nulls)) }
     }
 }
 
@@ -108,7 +112,7 @@ impl Validate for UpdateTags {
             long.then(|| (index, rule("length", format!("Tag cannot exceed {} characters", Self::CHARS_MAX))))
         });
         let wrong: Vec<_> = null_items(&self.0).chain(long).collect();
-        if wrong.is_empty() { Ok(()) } else { Err(broken_items(wrong)) }
+        if wrong.is_empty() { Ok(()) } else { Err(broken_set_items(wrong)) }
     }
 }
 

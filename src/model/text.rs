@@ -22,8 +22,14 @@ impl ProjectName {
     /// The name without outer white space.
     #[must_use]
     pub fn trimmed(&self) -> &str {
-        self.0.trim_matches(is_space)
+        trimmed(&self.0)
     }
+}
+
+/// A text without outer white space.
+#[must_use]
+pub fn trimmed(text: &str) -> &str {
+    text.trim_matches(is_space)
 }
 
 /// White space as ECMA-262's `\s` has it, which the published pattern means.

@@ -60,6 +60,13 @@ impl Validate for Timestamp {
     }
 }
 
+impl Timestamp {
+    fn text(self) -> String {
+        let time: DateTime<Utc> = DateTime::from_timestamp_nanos(self.nanos());
+        time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+    }
+}
+
 impl FromStr for Timestamp {
     type Err = &'static str;
 
@@ -113,14 +120,13 @@ fn parse(text: &[u8]) -> Option<Timestamp> {
 impl fmt::Display for Timestamp {
     /// UTC with `Z`; the fraction has 0, 3, 6 or 9 digits, as many as it needs.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time: DateTime<Utc> = DateTime::from_timestamp_nanos(self.nanos());
-        out.write_str(&time.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+        out.write_str(&self.text())
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(&self.text())
     }
 }
 

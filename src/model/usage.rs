@@ -85,6 +85,24 @@ impl PartialSchema for Usage {
 
 impl ToSchema for Usage {}
 
+/// Token counts of several spans together, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct UsageSums(pub BTreeMap<String, i64>);
+
+impl PartialSchema for UsageSums {
+    fn schema() -> RefOr<Schema> {
+        let count =
+            ObjectBuilder::new().schema_type(Type::Integer).format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)));
+        ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .additional_properties(Some(AdditionalProperties::RefOr(count.into())))
+            .into()
+    }
+}
+
+impl ToSchema for UsageSums {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,23 +10,40 @@ use super::Violation;
 /// Name under which a member of a set reports, as the original spells it.
 pub const ITEM: &str = "<iterable element>";
 
+/// The same of a list.
+const LIST_ITEM: &str = "<list element>";
+
 /// validator moves an entry of this name from a nested result to the field itself.
 const SELF: &str = "_tmp_validator";
 
 /// A broken rule of the field itself, from a newtype's own `Validate`.
 pub(super) fn broken(code: &'static str, message: impl Into<Cow<'static, str>>) -> ValidationErrors {
+    broken_rules(vec![rule(code, message)])
+}
+
+/// Several broken rules of the field itself.
+pub(super) fn broken_rules(rules: Vec<ValidationError>) -> ValidationErrors {
     let mut errors = ValidationErrors::new();
-    errors.0.insert(Cow::Borrowed(SELF), ValidationErrorsKind::Field(vec![rule(code, message)]));
+    errors.0.insert(Cow::Borrowed(SELF), ValidationErrorsKind::Field(rules));
     errors
 }
 
-/// Broken rules of single members of a set or list, by index.
-pub(super) fn broken_items(items: impl IntoIterator<Item = (usize, ValidationError)>) -> ValidationErrors {
+/// Broken rules of single members of a set, by index.
+pub(super) fn broken_set_items(items: impl IntoIterator<Item = (usize, ValidationError)>) -> ValidationErrors {
+    broken_items(ITEM, items)
+}
+
+/// Broken rules of single members of a list, by index.
+pub(super) fn broken_list_items(items: impl IntoIterator<Item = (usize, ValidationError)>) -> ValidationErrors {
+    broken_items(LIST_ITEM, items)
+}
+
+fn broken_items(name: &'static str, items: impl IntoIterator<Item = (usize, ValidationError)>) -> ValidationErrors {
     let items = items
         .into_iter()
         .map(|(index, error)| {
             let mut member = ValidationErrors::new();
-            member.0.insert(Cow::Borrowed(ITEM), ValidationErrorsKind::Field(vec![error]));
+            member.0.insert(Cow::Borrowed(name), ValidationErrorsKind::Field(vec![error]));
             (index, Box::new(member))
         })
         .collect();
@@ -53,6 +70,10 @@ fn walk(errors: &ValidationErrors, pointer: &str, path: &str, found: &mut Vec<Vi
         if name == ITEM {
             // Its container has already named the member.
             report(kind, pointer, path, found);
+            continue;
+        }
+        if name == LIST_ITEM {
+            report(kind, pointer, &format!("{path}.{LIST_ITEM}"), found);
             continue;
         }
         // validator reports Rust names; ours equal the JSON names but for raw identifiers.

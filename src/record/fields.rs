@@ -69,6 +69,8 @@ impl FieldSet {
 pub trait Fields: Clone + Default {
     /// Which project, trace and parent it belongs to: creates decide, updates only place what was not created yet.
     const IDENTITY: FieldSet;
+    /// The project, a part of it.
+    const PROJECT: u8;
     /// The tags, which updates can also change by addition and removal.
     const TAGS: u8;
     /// The end, which tells a full record from a start record.
@@ -82,6 +84,9 @@ pub trait Fields: Clone + Default {
 
     /// The tags' value.
     fn tags(&mut self) -> &mut Option<Vec<String>>;
+
+    /// The project's key in its store.
+    fn project(&mut self) -> &mut Option<i64>;
 }
 
 /// Declares an entity's fields: a struct of options, and constants with the stored numbers.
@@ -106,6 +111,7 @@ macro_rules! fields {
 
         impl $crate::record::Fields for $name {
             const IDENTITY: $crate::record::FieldSet = $crate::record::FieldSet::of(&[$($numbers::$identity),+]);
+            const PROJECT: u8 = $numbers::PROJECT;
             const TAGS: u8 = $numbers::$tags;
             const END: u8 = $numbers::$end;
 
@@ -124,6 +130,10 @@ macro_rules! fields {
 
             fn tags(&mut self) -> &mut Option<Vec<String>> {
                 &mut self.tags
+            }
+
+            fn project(&mut self) -> &mut Option<i64> {
+                &mut self.project
             }
         }
     };

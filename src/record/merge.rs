@@ -255,7 +255,7 @@ fn place<F: Fields>(row: &mut Row<F>, record: &mut Record<F>) {
 }
 
 impl TagEdits {
-    fn apply(&self, tags: &mut Option<Vec<String>>) {
+    pub(super) fn apply(&self, tags: &mut Option<Vec<String>>) {
         let tags = tags.get_or_insert_default();
         tags.retain(|tag| !self.removed.contains(tag));
         for tag in &self.added {
@@ -305,7 +305,7 @@ mod tests {
     }
 
     fn payload(number: u8) -> crate::model::Payload {
-        serde_json::value::RawValue::from_string(number.to_string()).expect("a number")
+        serde_json::value::RawValue::from_string(number.to_string()).expect("a number").into()
     }
 
     fn record(step: &Step) -> Record<SpanFields> {

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Decimal, FeedbackScorePublic, Id, ScoreSource, ScoreValue, Timestamp, ValueEntryPublic};
+use super::Target;
+use crate::model::{Decimal, FeedbackScorePublic, Id, ScoreSource, ScoreValue, SpanType, Timestamp, ValueEntryPublic};
 
 /// Digits of a mean's fraction, as in the original.
 const MEAN_FRACTION_DIGITS: i64 = 9;
 
-/// A score of a span, as an author gave it.
+/// A score, as an author gave it.
 #[derive(Debug, Clone)]
 pub struct Score {
     /// What it judges.
-    pub span_id: Id,
+    pub target: Target,
     /// The name.
     pub name: String,
     /// Who gave it.
@@ -77,20 +78,61 @@ pub fn shown_scores(stored: Vec<StoredScore>) -> Vec<FeedbackScorePublic> {
             authors.insert(author, score);
         }
     }
-    names.into_values().filter_map(|authors| shown(authors.into_values().collect())).collect()
+    names.into_values().filter_map(|authors| shown(authors.into_values().collect(), Some("<no reason>"))).collect()
 }
 
-fn shown(mut authors: Vec<StoredScore>) -> Option<FeedbackScorePublic> {
+/// A score of one of a trace's spans.
+#[derive(Debug, Clone)]
+pub struct SpanScore {
+    /// What kind of span it is.
+    pub span_type: Option<SpanType>,
+    /// The score; its target is the span.
+    pub stored: StoredScore,
+}
+
+/// The scores of all spans of a trace as they are shown with it: by name, of each span and author the latest, averaged
+/// over all of them.
+#[must_use]
+pub fn shown_span_scores(stored: Vec<SpanScore>) -> Vec<FeedbackScorePublic> {
+    let mut names: BTreeMap<String, BTreeMap<(Id, String), SpanScore>> = BTreeMap::new();
+    for score in stored {
+        let given = &score.stored.score;
+        let authors = names.entry(given.name.clone()).or_default();
+        let key = (given.target.id, given.author.clone());
+        if authors.get(&key).is_none_or(|known| known.stored.last_updated_at <= score.stored.last_updated_at) {
+            authors.insert(key, score);
+        }
+    }
+    names
+        .into_values()
+        .filter_map(|scores| {
+            let by_author = scores.iter().map(|((span_id, author), score)| {
+                let (_, mut entry) = entry(&score.stored);
+                entry.span_id = Some(span_id.to_string());
+                entry.span_type =
+                    score.span_type.and_then(|kind| serde_json::to_value(kind).ok()?.as_str().map(str::to_owned));
+                (format!("{author}_{span_id}"), entry)
+            });
+            let by_author = by_author.collect();
+            let all = scores.into_values().map(|score| score.stored).collect();
+            Some(FeedbackScorePublic { value_by_author: Some(by_author), ..shown(all, None)? })
+        })
+        .collect()
+}
+
+/// `without_reason` stands for reasons that were not given, where there are several.
+fn shown(mut authors: Vec<StoredScore>, without_reason: Option<&str>) -> Option<FeedbackScorePublic> {
     authors.sort_by_key(|score| std::cmp::Reverse(score.last_updated_at));
     let values: Vec<_> = authors.iter().map(|score| score.score.value.clone()).collect();
-    let joined = |text: fn(&StoredScore) -> &str| {
-        let texts: Vec<_> = authors.iter().map(text).collect();
-        Some(texts.join(", ")).filter(|joined| !joined.is_empty())
+    let joined = |texts: Vec<&str>| Some(texts.join(", ")).filter(|joined| !joined.is_empty());
+    let names = |name: fn(&StoredScore) -> &str| {
+        let mut seen = std::collections::HashSet::new();
+        joined(authors.iter().map(name).filter(|name| seen.insert(*name)).collect())
     };
     let first = authors.first()?;
     let several = authors.len() > 1;
     let reason = if several {
-        joined(|score| score.score.reason.as_deref().unwrap_or("<no reason>"))
+        joined(authors.iter().filter_map(|score| score.score.reason.as_deref().or(without_reason)).collect())
     } else {
         first.score.reason.clone()
     };
@@ -98,15 +140,15 @@ fn shown(mut authors: Vec<StoredScore>) -> Option<FeedbackScorePublic> {
     let categories: Vec<_> = authors.iter().filter_map(|score| score.score.category_name.as_deref()).collect();
     Some(FeedbackScorePublic {
         name: first.score.name.clone(),
-        category_name: Some(categories.join(", ")).filter(|joined| !joined.is_empty()),
+        category_name: joined(categories),
         value: ScoreValue(mean_score(&values)?),
         reason,
         source: first.score.source,
         source_queue_id: None,
         created_at: authors.iter().map(|score| score.created_at).min().map(Timestamp::from_nanos),
         last_updated_at: authors.iter().map(|score| score.last_updated_at).max().map(Timestamp::from_nanos),
-        created_by: joined(|score| &score.created_by),
-        last_updated_by: joined(|score| &score.last_updated_by),
+        created_by: names(|score| &score.created_by),
+        last_updated_by: names(|score| &score.last_updated_by),
         value_by_author: Some(authors.iter().map(entry).collect()),
     })
 }

@@ -32,14 +32,14 @@ pub(super) fn cut_short(payload: Payload) -> Payload {
         end -= 1;
     }
     let cut = IMAGE.replace_all(&text[..end], "\"[image]\"");
-    serde_json::to_string(&cut).ok().and_then(|cut| RawValue::from_string(cut).ok()).unwrap_or(payload)
+    serde_json::to_string(&cut).ok().and_then(|cut| RawValue::from_string(cut).ok()).map_or(payload, Payload::from)
 }
 
 /// The payload with images named instead of shown.
 pub(super) fn without_images(payload: Payload) -> Payload {
     match IMAGE.replace_all(payload.get(), "\"[image]\"") {
         std::borrow::Cow::Borrowed(_) => payload,
-        std::borrow::Cow::Owned(text) => RawValue::from_string(text).unwrap_or(payload),
+        std::borrow::Cow::Owned(text) => RawValue::from_string(text).map_or(payload, Payload::from),
     }
 }
 
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     fn payload(text: String) -> Payload {
-        RawValue::from_string(text).expect("JSON")
+        RawValue::from_string(text).expect("JSON").into()
     }
 
     #[test]

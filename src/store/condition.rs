@@ -1,7 +1,10 @@
 //! Conditions in SQL. Everything a client sends becomes a bound parameter; the text is ours alone.
 
-use super::query::{Order, SortField, SpanQuery};
-use crate::filter::{Absent, Filter, Kind, Wanted};
+use super::query::{Kind, Order, Query, SortField};
+use super::sql::{Dialect, Param};
+use super::tables::Table;
+use crate::filter::{Absent, Filter, Kind as FieldKind, Wanted};
+use crate::json_path::JsonPath;
 use crate::model::{Id, Operator};
 
 /// A bound parameter.
@@ -14,13 +17,24 @@ pub(super) enum Value {
 }
 
 /// SQL with its parameters.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Sql {
+    pub dialect: Dialect,
     pub text: String,
     pub values: Vec<Value>,
 }
 
 impl Sql {
+    /// None yet, for such a database.
+    pub(super) fn of(dialect: Dialect) -> Self {
+        Self { dialect, text: String::new(), values: Vec::new() }
+    }
+
+    /// What is bound, in order.
+    pub(super) fn params(&self) -> Vec<Param<'_>> {
+        self.values.iter().map(Param::from).collect()
+    }
+
     /// Adds text.
     pub(super) fn push(&mut self, text: &str) -> &mut Self {
         self.text.push_str(text);
@@ -33,6 +47,14 @@ impl Sql {
         format!("?{}", self.values.len())
     }
 
+    /// Binds a path in JSON, as the function `json_text` takes it.
+    pub(super) fn bind_path(&mut self, path: &str) -> String {
+        match self.dialect {
+            Dialect::Sqlite => self.bind_text(path),
+            Dialect::Postgres => self.bind_text(JsonPath::parse(path).map(|path| path.steps()).unwrap_or_default()),
+        }
+    }
+
     fn bind_text(&mut self, text: impl Into<String>) -> String {
         self.bind(Value::Text(text.into()))
     }
@@ -43,13 +65,59 @@ pub(super) fn id_value(id: Id) -> Value {
     Value::Bytes(id.0.as_bytes().to_vec())
 }
 
-/// The condition that picks a query's spans, to follow `FROM spans s`, with `p` for the payloads where they are asked
-/// about.
-pub(super) fn filtered(query: &SpanQuery, order: Option<&Order>, sql: &mut Sql) {
-    let sorts_payloads =
-        matches!(order, Some(Order::By { field: SortField::Plain("input" | "output" | "metadata"), .. }));
-    if sorts_payloads || query.search.is_some() || query.filters.iter().any(Filter::needs_payloads) {
-        sql.push(" LEFT JOIN span_payloads p ON p.span = s.key");
+/// Whether the sorting asks for what a query's rows do not have themselves.
+fn sorts_by(table: &Table, order: Option<&Order>, alias: &str) -> bool {
+    match order {
+        Some(Order::By { field: SortField::Plain(name), .. }) => (table.sort)(name).contains(alias),
+        Some(Order::By { field: SortField::Usage(_), .. }) => table.usage.contains(alias),
+        _ => false,
+    }
+}
+
+/// Where a query begins: with what threads are chosen from, if it is about threads.
+pub(super) fn begin(dialect: Dialect, query: &Query) -> Sql {
+    let mut sql = Sql::of(dialect);
+    if query.of == Kind::Threads {
+        threads(query, &mut sql);
+    }
+    sql
+}
+
+/// `WITH` the traces that count as `members` of threads, and the threads that have any as `conversations`. Both are views:
+/// what a query does not ask for is not worked out.
+fn threads(query: &Query, sql: &mut Sql) {
+    sql.push("WITH members AS NOT MATERIALIZED (SELECT t.* FROM traces t WHERE t.thread_id IS NOT NULL");
+    for (bound, comparison) in [(query.id_min, ">="), (query.id_max, "<=")] {
+        if let Some(id) = bound {
+            let place = sql.bind(id_value(id));
+            sql.push(&format!(" AND t.id {comparison} {place}"));
+        }
+    }
+    let since = sql.bind(Value::Integer(query.active_since));
+    sql.push(&format!(
+        "), conversations AS NOT MATERIALIZED (SELECT h.*, \
+         (SELECT j.workspace FROM projects j WHERE j.key = h.project) AS workspace, \
+         CASE WHEN h.closed <> 0 OR h.last_updated_at < {since} THEN 'inactive' ELSE 'active' END AS status \
+         FROM threads h WHERE EXISTS \
+         (SELECT 1 FROM members m WHERE m.project = h.project AND m.thread_id = h.thread_id)) "
+    ));
+}
+
+/// ` FROM …`, and the condition that picks what a query means: `s` is the row, `p` its payloads and `u` what the spans
+/// of a trace amount to, where they are asked about, be it by what is `selected`.
+pub(super) fn filtered(query: &Query, order: Option<&Order>, selected: &str, sql: &mut Sql) {
+    let table = query.of.table();
+    let searches = query.search.is_some() && query.of != Kind::Threads;
+    if selected.contains("p.")
+        || sorts_by(table, order, "p.")
+        || searches
+        || query.filters.iter().any(Filter::needs_payloads)
+    {
+        let payloads = sql.dialect.payloads(table.stored, "s", "p");
+        sql.push(&payloads);
+    }
+    if selected.contains("u.") || sorts_by(table, order, "u.") || query.filters.iter().any(Filter::needs_sums) {
+        sql.push(SUMS_JOIN);
     }
     let project = sql.bind(Value::Integer(query.project));
     sql.push(&format!(" WHERE s.project = {project}"));
@@ -67,40 +135,50 @@ pub(super) fn filtered(query: &SpanQuery, order: Option<&Order>, sql: &mut Sql) 
             sql.push(&format!(" AND s.id {comparison} {place}"));
         }
     }
+    if let Some(thread_id) = &query.thread_id {
+        let place = sql.bind_text(thread_id);
+        sql.push(&format!(" AND s.thread_id = {place}"));
+    }
+    if query.of == Kind::Spans {
+        sql.push(NOT_PURGED);
+    }
+    if query.nothing {
+        sql.push(" AND 1 = 0");
+    }
     for filter in &query.filters {
         let condition = condition(filter, sql);
         sql.push(" AND (").push(&condition).push(")");
     }
     if let Some(pattern) = &query.search {
         let place = sql.bind_text(pattern);
-        let texts = [
-            "uuid_text(s.id)",
-            "uuid_text(s.trace_id)",
-            "s.name",
-            "s.model",
-            "s.provider",
-            "plain_json(p.input)",
-            "plain_json(p.output)",
-            "plain_json(p.metadata)",
-        ];
-        let any: Vec<String> = texts.iter().map(|text| format!("has_text({text}, {place})")).collect();
-        let span_type =
-            crate::filter::SPAN_FIELDS.iter().find(|field| field.name == "type").map_or("''", |field| field.sql);
-        sql.push(&format!(
-            " AND ({} OR has_text({span_type}, {place}) \
-             OR EXISTS (SELECT 1 FROM json_each(ifnull(s.tags, '[]')) t WHERE has_text(t.value, {place})))",
-            any.join(" OR ")
-        ));
+        let found = (table.search)(sql.dialect, &place);
+        sql.push(" AND ").push(&found);
     }
 }
 
+/// Leaves out spans `s` of deleted traces that are still to be removed. The first part is asked once for a whole query,
+/// and nearly always true.
+pub(super) const NOT_PURGED: &str = " AND (NOT EXISTS (SELECT 1 FROM purges) OR NOT EXISTS (SELECT 1 FROM purges g \
+     WHERE g.project = s.project AND g.trace_id = s.trace_id AND g.last_span >= s.key))";
+
+/// Leaves out comments `c` on what was in a project that is deleted.
+pub(super) const COMMENT_IN_REACH: &str = " AND NOT EXISTS (SELECT 1 FROM projects j WHERE j.deleted_at IS NOT NULL \
+     AND j.key = CASE c.entity \
+     WHEN 1 THEN (SELECT s.project FROM spans s WHERE s.workspace = c.workspace AND s.id = c.entity_id) \
+     WHEN 2 THEN (SELECT s.project FROM traces s WHERE s.workspace = c.workspace AND s.id = c.entity_id) \
+     ELSE (SELECT h.project FROM threads h WHERE h.id = c.entity_id) END)";
+
+/// Joins what the spans of the trace `s` amount to, as `u`.
+pub(super) const SUMS_JOIN: &str =
+    " LEFT JOIN trace_sums u ON u.workspace = s.workspace AND u.trace_id = s.id AND u.project = s.project";
+
 /// ` ORDER BY …`.
-pub(super) fn order_by(order: &Order, sql: &mut Sql) {
-    const BY_TRACE: &str = "s.trace_id DESC, s.parent_span_id DESC, s.id DESC";
+pub(super) fn order_by(of: Kind, order: &Order, sql: &mut Sql) {
+    let table = of.table();
     sql.push(" ORDER BY ");
     let (field, descending) = match order {
-        Order::ByTrace => {
-            sql.push(BY_TRACE);
+        Order::Default => {
+            sql.push(table.order);
             return;
         }
         Order::ById => {
@@ -112,7 +190,7 @@ pub(super) fn order_by(order: &Order, sql: &mut Sql) {
     let direction = if descending { "DESC" } else { "ASC" };
     match field {
         SortField::Plain(name) => {
-            let value = sort_value(name);
+            let value = (table.sort)(name);
             // What is missing comes last, whichever way the rest goes.
             if matches!(*name, "end_time" | "duration" | "ttft") {
                 sql.push(&format!("({value}) IS NULL, "));
@@ -121,73 +199,54 @@ pub(super) fn order_by(order: &Order, sql: &mut Sql) {
         }
         SortField::Usage(key) => {
             let place = sql.bind_text(key.as_str());
-            let value = format!("usage_count(s.usage, {place})");
-            sql.push(&format!("ifnull({value}, 0) {direction}, ({value} IS NOT NULL) {direction}, "));
+            let value = format!("usage_count({}, {place})", table.usage);
+            sql.push(&format!("coalesce({value}, 0) {direction}, ({value} IS NOT NULL) {direction}, "));
         }
         SortField::FeedbackScore(name) => {
             let place = sql.bind_text(name.as_str());
-            let value = format!("(SELECT mean_score(l.value) FROM {} l)", latest_scores(&format!("f.name = {place}")));
-            sql.push(&format!("ifnull({value}, 0) {direction}, ({value} IS NOT NULL) {direction}, "));
+            let latest = latest_scores(sql.dialect, table.scores, &format!("f.name = {place}"));
+            let value = format!("(SELECT mean_score(l.value) FROM {latest} l)");
+            sql.push(&format!("coalesce({value}, 0) {direction}, ({value} IS NOT NULL) {direction}, "));
         }
     }
-    sql.push(BY_TRACE);
+    sql.push(table.order);
 }
 
-fn sort_value(name: &str) -> &'static str {
-    match name {
-        "id" => "s.id",
-        "name" => "ifnull(s.name, '')",
-        "type" => "s.type",
-        "trace_id" => "s.trace_id",
-        "parent_span_id" => "ifnull(s.parent_span_id, x'')",
-        "input" => "ifnull(p.input, '')",
-        "output" => "ifnull(p.output, '')",
-        "metadata" => "ifnull(p.metadata, '')",
-        "start_time" => "s.start_time",
-        "end_time" => "s.end_time",
-        "duration" => {
-            "CASE WHEN s.end_time IS NULL OR s.start_time = 0 THEN NULL ELSE s.end_time / 1000 - s.start_time / 1000 END"
-        }
-        "ttft" => "s.ttft",
-        "tags" => "ifnull((SELECT group_concat(t.value, char(1)) FROM json_each(s.tags) t), '')",
-        "created_at" => "s.created_at",
-        "last_updated_at" => "s.last_updated_at",
-        "model" => "ifnull(s.model, '')",
-        "provider" => "ifnull(s.provider, '')",
-        "total_estimated_cost" => "ifnull(s.cost_value, 0)",
-        "error_info" => "ifnull(s.error_info, '')",
-        "created_by" => "s.created_by",
-        _ => "ifnull(s.environment, '')",
-    }
+/// A query for the scores among `owned` that `which` picks, of each author and thing that is scored the latest.
+fn latest_scores(dialect: Dialect, owned: &str, which: &str) -> String {
+    let latest =
+        dialect.latest_scores("f.name AS name, f.value AS value", &format!("scores f WHERE {owned} AND {which}"));
+    format!("({latest})")
 }
 
-/// A query for the scores of the span `s` that `which` picks, of each author the latest.
-fn latest_scores(which: &str) -> String {
-    format!(
-        "(SELECT f.name AS name, f.value AS value, max(f.last_updated_at) FROM span_scores f \
-         WHERE f.workspace = s.workspace AND f.span_id = s.id AND {which} GROUP BY f.name, f.author)"
-    )
-}
+/// What is true of nothing.
+const NEVER: &str = "1 = 0";
 
 fn condition(filter: &Filter, sql: &mut Sql) -> String {
     let value = filter.field.sql;
+    // What nothing has is not among some texts, and not without one either.
+    if value == "NULL" {
+        return NEVER.to_owned();
+    }
     match filter.field.kind {
-        Kind::String | Kind::Custom => text_condition(filter, &format!("lower({value})"), value, "has_text", sql),
-        Kind::StringExact => exact_condition(filter, value, sql),
-        Kind::DateTime | Kind::Number => {
+        FieldKind::String | FieldKind::Custom => {
+            text_condition(filter, &format!("lower({value})"), value, "has_text", sql)
+        }
+        FieldKind::StringExact => exact_condition(filter, value, sql),
+        FieldKind::DateTime | FieldKind::Number => {
             let comparison = filter.operator.comparison().unwrap_or("=");
             let place = match filter.wanted {
                 Wanted::Time(nanos) => sql.bind(Value::Integer(nanos)),
                 Wanted::Number(number) => sql.bind(Value::Real(number)),
-                _ => return "0".to_owned(),
+                _ => return NEVER.to_owned(),
             };
             format!("{value} {comparison} {place}")
         }
-        Kind::FeedbackScores => score_condition(filter, sql),
-        Kind::Dictionary => dictionary_condition(filter, value, sql),
-        Kind::List => list_condition(filter, value, sql),
-        Kind::Enum | Kind::EnumLegacy => enum_condition(filter, value, sql),
-        Kind::ErrorContainer => {
+        FieldKind::FeedbackScores => score_condition(filter, sql),
+        FieldKind::Dictionary => dictionary_condition(filter, value, sql),
+        FieldKind::List => list_condition(filter, value, sql),
+        FieldKind::Enum | FieldKind::EnumLegacy | FieldKind::StringList => enum_condition(filter, value, sql),
+        FieldKind::ErrorContainer => {
             format!("{value} IS {}NULL", if filter.operator == Operator::IsNotEmpty { "NOT " } else { "" })
         }
     }
@@ -207,8 +266,8 @@ fn text_condition(filter: &Filter, folded: &str, value: &str, has: &str, sql: &m
             let exact = folded == value;
             let place = sql.bind_text(if exact { text.to_owned() } else { text.to_ascii_lowercase() });
             match operator {
-                Operator::StartsWith => format!("substr({folded}, 1, length({place})) = {place}"),
-                Operator::EndsWith => format!("length({place}) = 0 OR substr({folded}, -length({place})) = {place}"),
+                Operator::StartsWith => sql.dialect.starts_with(folded, &place),
+                Operator::EndsWith => sql.dialect.ends_with(folded, &place),
                 _ => format!("{folded} {} {place}", operator.comparison().unwrap_or("=")),
             }
         }
@@ -222,7 +281,7 @@ fn exact_condition(filter: &Filter, value: &str, sql: &mut Sql) -> String {
         let text = wanted_text(filter);
         return match text.parse::<Id>() {
             Ok(id) if id.to_string() == text => format!("{column} = {}", sql.bind(id_value(id))),
-            _ => "0".to_owned(),
+            _ => NEVER.to_owned(),
         };
     }
     text_condition(filter, value, value, "has_exact_text", sql)
@@ -230,16 +289,17 @@ fn exact_condition(filter: &Filter, value: &str, sql: &mut Sql) -> String {
 
 fn score_condition(filter: &Filter, sql: &mut Sql) -> String {
     let name = sql.bind_text(filter.key.to_ascii_lowercase());
-    let named = latest_scores(&format!("lower(f.name) = {name}"));
-    let any = "EXISTS (SELECT 1 FROM span_scores f WHERE f.workspace = s.workspace AND f.span_id = s.id)";
+    let owned = filter.field.sql;
+    let named = latest_scores(sql.dialect, owned, &format!("lower(f.name) = {name}"));
+    let any = format!("EXISTS (SELECT 1 FROM scores f WHERE {owned}) IS TRUE");
     let compares = |comparison: &str, sql: &mut Sql| {
-        let Wanted::Number(number) = filter.wanted else { return "0".to_owned() };
+        let Wanted::Number(number) = filter.wanted else { return NEVER.to_owned() };
         let place = sql.bind(Value::Real(number));
         format!("EXISTS (SELECT 1 FROM {named} l GROUP BY l.name HAVING mean_score(l.value) {comparison} {place})")
     };
     match filter.operator {
-        Operator::IsEmpty => format!("NOT EXISTS (SELECT 1 FROM {named})"),
-        Operator::IsNotEmpty => format!("EXISTS (SELECT 1 FROM {named})"),
+        Operator::IsEmpty => format!("NOT EXISTS (SELECT 1 FROM {named} l)"),
+        Operator::IsNotEmpty => format!("EXISTS (SELECT 1 FROM {named} l)"),
         // Spans without any score are not asked.
         Operator::NotEqual => format!("{any} AND NOT {}", compares("=", sql)),
         operator => compares(operator.comparison().unwrap_or("="), sql),
@@ -247,14 +307,20 @@ fn score_condition(filter: &Filter, sql: &mut Sql) -> String {
 }
 
 fn dictionary_condition(filter: &Filter, value: &str, sql: &mut Sql) -> String {
-    let path = sql.bind_text(filter.key.as_str());
+    let number = wanted_text(filter).trim().parse::<f64>();
+    let compares =
+        matches!(filter.operator, Operator::Greater | Operator::GreaterEqual | Operator::Less | Operator::LessEqual);
+    // Nothing is greater or less than what is no number. Told before anything is bound: every value has its place.
+    if compares && number.is_err() {
+        return NEVER.to_owned();
+    }
+    let path = sql.bind_path(&filter.key);
     let found = format!("json_text({value}, {path})");
     match filter.operator {
         Operator::IsEmpty => format!("{found} IN ('', 'null')"),
         Operator::IsNotEmpty => format!("{found} NOT IN ('', 'null')"),
         Operator::Greater | Operator::GreaterEqual | Operator::Less | Operator::LessEqual => {
-            let Ok(number) = wanted_text(filter).trim().parse::<f64>() else { return "0".to_owned() };
-            let place = sql.bind(Value::Real(number));
+            let place = sql.bind(Value::Real(number.unwrap_or_default()));
             format!("number_in({found}) {} {place}", filter.operator.comparison().unwrap_or("="))
         }
         _ => text_condition(filter, &format!("lower({found})"), &found, "has_text", sql),
@@ -262,7 +328,7 @@ fn dictionary_condition(filter: &Filter, value: &str, sql: &mut Sql) -> String {
 }
 
 fn list_condition(filter: &Filter, value: &str, sql: &mut Sql) -> String {
-    let some = |test: &str| format!("EXISTS (SELECT 1 FROM json_each({value}) t WHERE {test})");
+    let some = |test: &str| format!("(EXISTS (SELECT 1 FROM json_each({value}) t WHERE {test}) IS TRUE)");
     match filter.operator {
         Operator::IsEmpty => format!("{value} = '[]'"),
         Operator::IsNotEmpty => format!("{value} <> '[]'"),
@@ -284,9 +350,9 @@ fn enum_condition(filter: &Filter, value: &str, sql: &mut Sql) -> String {
         (Operator::IsEmpty, _) => format!("({value}) = '{absent}'"),
         (Operator::IsNotEmpty, _) => format!("({value}) <> '{absent}'"),
         (operator, Wanted::AnyOf(items)) => {
-            let places: Vec<String> = items.iter().map(|item| sql.bind_text(item.as_str())).collect();
+            let list = sql.bind_text(serde_json::to_string(items).unwrap_or_default());
             let not = if operator == Operator::NotIn { "NOT " } else { "" };
-            format!("({value}) {not}IN ({})", places.join(", "))
+            format!("({value}) {not}IN (SELECT t.value FROM json_each({list}) t)")
         }
         (operator, _) => {
             let place = sql.bind_text(wanted_text(filter));

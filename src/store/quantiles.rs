@@ -31,7 +31,12 @@ impl Quantiles {
     }
 
     /// Takes in another's values.
-    pub(super) fn absorb(&mut self, other: Self) {
+    pub(super) fn absorb(&mut self, mut other: Self) {
+        if self.buckets.is_empty() && other.buckets.is_empty() && self.exact.len() + other.exact.len() <= EXACT_MAX {
+            self.count += other.count;
+            self.exact.append(&mut other.exact);
+            return;
+        }
         for value in other.exact {
             self.add(value);
         }
@@ -47,13 +52,13 @@ impl Quantiles {
         }
     }
 
-    /// The values at these fractions, with linear interpolation between neighbours; 0 where there are no values.
+    /// The values at these fractions, which go up, with linear interpolation between neighbours; 0 where there are no values.
     pub(super) fn at<const N: usize>(mut self, fractions: [f64; N]) -> [f64; N] {
         if self.count == 0 {
             return [0.0; N];
         }
         if self.buckets.is_empty() {
-            return fractions.map(|fraction| exact_at(&mut self.exact, fraction));
+            return exact_at(&mut self.exact, fractions);
         }
         fractions.map(|fraction| {
             #[expect(
@@ -75,15 +80,27 @@ impl Quantiles {
     }
 }
 
-fn exact_at(values: &mut [f64], fraction: f64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "at most a million")]
-    let place = fraction * (values.len() - 1) as f64;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
-    let index = place.floor() as usize;
-    let (_, lower, above) = values.select_nth_unstable_by(index, f64::total_cmp);
-    let lower = *lower;
-    let upper = above.iter().copied().min_by(f64::total_cmp).unwrap_or(lower);
-    lower + (upper - lower) * place.fract()
+/// From the last fraction to the first: each leaves fewer values to look through for the next.
+fn exact_at<const N: usize>(values: &mut [f64], fractions: [f64; N]) -> [f64; N] {
+    let mut found = [0.0; N];
+    let mut left = values.len();
+    for (found, fraction) in found.iter_mut().zip(fractions).rev() {
+        #[expect(clippy::cast_precision_loss, reason = "at most a million")]
+        let place = fraction * (values.len() - 1) as f64;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
+        let index = place.floor() as usize;
+        let (_, lower, above) = values[..left].select_nth_unstable_by(index, f64::total_cmp);
+        let lower = *lower;
+        let nearest = (0..above.len()).min_by(|one, other| above[*one].total_cmp(&above[*other]));
+        let upper = nearest.map_or(lower, |nearest| {
+            // The neighbour stays within what is left, for a fraction that falls on the same value.
+            above.swap(0, nearest);
+            above[0]
+        });
+        *found = lower + (upper - lower) * place.fract();
+        left = left.min(index + 2);
+    }
+    found
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "some thousands at most, for any double")]
@@ -120,6 +137,29 @@ mod tests {
         assert_eq!(of([7.0]).at([0.5, 0.99]), [7.0, 7.0]);
         assert_eq!(of([4.0, 1.0, 3.0, 2.0]).at([0.5]), [2.5]);
         assert_eq!(of((1..=101).map(f64::from)).at([0.5, 0.9, 0.99]), [51.0, 91.0, 100.0]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn exact_quantiles_are_those_of_a_sorted_list(
+            mut values in proptest::collection::vec(-1e6..1e6_f64, 1..60),
+            repeated in proptest::prelude::any::<bool>(),
+        ) {
+            if repeated {
+                for value in &mut values {
+                    *value = value.signum();
+                }
+            }
+            let got = of(values.clone()).at([0.0, 0.5, 0.9, 0.99, 1.0]);
+            values.sort_by(f64::total_cmp);
+            for (got, fraction) in got.into_iter().zip([0.0, 0.5, 0.9, 0.99, 1.0]) {
+                #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "few")]
+                let (place, low) = (fraction * (values.len() - 1) as f64, (fraction * (values.len() - 1) as f64) as usize);
+                let high = (low + 1).min(values.len() - 1);
+                let wanted = values[low] + (values[high] - values[low]) * place.fract();
+                proptest::prop_assert!((got - wanted).abs() < 1e-6, "{fraction}: {got} is not {wanted}");
+            }
+        }
     }
 
     #[test]

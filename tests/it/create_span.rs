@@ -17,7 +17,7 @@ fn full(id: &str, trace_id: &str, parent_span_id: &str) -> Value {
         "type": "llm",
         "start_time": "2024-01-15T10:30:00.123456789+01:00",
         "end_time": "2024-01-15T09:30:01.000000999Z",
-        "input": {"messages": [{"role": "user", "content": "é\n"}], "big": 12345678901234567890.10},
+        "input": {"messages": [{"role": "user", "content": "é\n"}], "big": 12_345_678_901_234_567_890.10},
         "output": [{"a": 1}],
         "metadata": {"k": {"n": 1.50}},
         "model": "gpt-4o",
@@ -106,4 +106,49 @@ async fn words_for_numbers_become_texts_in_payloads_only() {
     let answer = server.api.raw("POST", SPANS, body).await.expect(400);
     let violation = &answer.json()["violations"][0];
     assert_eq!((&violation["line"], &violation["column"]), (&json!(1), &json!(body.find("NaN}").unwrap() + 1)));
+}
+
+/// Where nobody said what a span cost, it is worked out, and again when its tokens change.
+#[tokio::test]
+async fn a_cost_that_nobody_stated_is_estimated() {
+    let server = Server::start().await;
+    let trace_id = fresh_id();
+    let told =
+        |span: &Value| (span.get("total_estimated_cost").cloned(), span.get("total_estimated_cost_version").cloned());
+    let body = json!({"start_time": "2024-01-15T09:30:00Z", "trace_id": trace_id, "provider": "openai",
+        "metadata": {"model": "gpt-4o-mini"}, "usage": {"prompt_tokens": 1000, "completion_tokens": 500}});
+    let id = server.api.create(&body).await;
+    assert_eq!(told(&server.api.span(&id).await), (Some(json!(0.00045)), Some(json!("1.1"))));
+    let path = format!("{SPANS}/{id}");
+    for (change, cost, version) in [
+        (json!({"usage": {"prompt_tokens": 2000, "completion_tokens": 500}}), Some(json!(0.0006)), Some(json!("1.1"))),
+        (json!({"model": "no such model"}), Some(json!(0.0006)), Some(json!("1.1"))),
+        (json!({"total_estimated_cost": 7}), Some(json!(7)), None),
+        (json!({"model": "gpt-4o-mini", "usage": {"prompt_tokens": 1}}), Some(json!(7)), None),
+        (json!({"total_estimated_cost": 0}), None, None),
+    ] {
+        let mut update = change.clone();
+        update["trace_id"] = json!(trace_id);
+        server.api.patch(&path, &update).await.expect(204);
+        assert_eq!(told(&server.api.span(&id).await), (cost, version), "{change}");
+    }
+    let body =
+        json!({"start_time": "2024-01-15T09:30:00Z", "metadata": {"cost": {"total_cost": 0.25, "currency": "USD"}}});
+    let id = server.api.create(&body).await;
+    assert_eq!(told(&server.api.span(&id).await), (Some(json!(0.25)), Some(json!("1.1"))));
+}
+
+/// Other prices can take the built-in ones' place.
+#[tokio::test]
+async fn prices_come_from_a_file_if_one_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("prices.json");
+    let row = json!({"litellm_provider": "openai", "input_cost_per_token": 0.5, "max_tokens": "of no use here"});
+    std::fs::write(&file, json!({"mine": row}).to_string()).unwrap();
+    let server = Server::with_flags(&["--prices", file.to_str().unwrap()]).await;
+    for (model, cost) in [("mine", Some(json!(1.5))), ("gpt-4o-mini", None)] {
+        let body = json!({"start_time": "2024-01-15T09:30:00Z", "provider": "openai", "model": model, "usage": {"prompt_tokens": 3}});
+        let id = server.api.create(&body).await;
+        assert_eq!(server.api.span(&id).await.get("total_estimated_cost"), cost.as_ref(), "{model}");
+    }
 }

@@ -89,6 +89,7 @@ fn the_committed_document_is_the_generated_one() {
 async fn the_served_documents_are_the_generated_one() {
     let server = Server::start().await;
     let generated = spandrel::api::document();
+    let special = regex::Regex::new(r"(?m) (=|\d{4}-\d{2}-\d{2}\S*)$").unwrap();
     for prefix in ["", "/api"] {
         let answer = server.api.get(&format!("{prefix}/openapi.json")).await.expect(200);
         assert_eq!(answer.header("content-type"), "application/json");
@@ -98,6 +99,7 @@ async fn the_served_documents_are_the_generated_one() {
         assert_eq!(answer.text(), generated.yaml());
         let read: Value = yaml_serde::from_str(&answer.text()).unwrap();
         assert_eq!(&read, generated.value(), "YAML and JSON are one document");
+        assert_eq!(special.find(&answer.text()), None, "YAML 1.1 has a meaning of its own for it");
     }
 }
 
@@ -105,20 +107,20 @@ async fn the_served_documents_are_the_generated_one() {
 async fn the_explorer_shows_the_served_document_and_needs_no_other_host() {
     let server = Server::start().await;
     let named = regex::Regex::new(r#"(?:src|href)="([^"]+)""#).unwrap();
-    let address = regex::Regex::new(r#""url":\s*"([^"]+)""#).unwrap();
+    let address = regex::Regex::new(r#"url: "([^"]+)""#).unwrap();
     for prefix in ["", "/api"] {
         let page = reqwest::Url::parse(&format!("{}{prefix}/swagger-ui/", server.api.base)).unwrap();
         let answer = server.api.get(page.path()).await.expect(200);
         assert!(answer.header("content-type").starts_with("text/html"));
         let html = answer.text();
         let mut kinds = BTreeSet::new();
-        for name in named.captures_iter(&html) {
+        for name in named.captures_iter(&html).filter(|name| !name[1].starts_with("data:")) {
             let asset = page.join(&name[1]).unwrap();
             assert_eq!(asset.host(), page.host(), "{asset}");
             let answer = server.api.get(asset.path()).await.expect(200);
             assert!(!answer.body.is_empty(), "{asset}");
             kinds.insert(asset.path().rsplit('.').next().unwrap().to_owned());
-            if asset.path().ends_with("/swagger-initializer.js") {
+            if asset.path().ends_with("/index.js") {
                 let script = answer.text();
                 let document = page.join(&address.captures(&script).expect("an address in the script")[1]).unwrap();
                 assert_eq!(document.path(), format!("{prefix}/openapi.json"));
@@ -126,8 +128,27 @@ async fn the_explorer_shows_the_served_document_and_needs_no_other_host() {
             }
         }
         assert!(kinds.contains("js") && kinds.contains("css"), "{kinds:?}");
-        assert!(html.contains("swagger-initializer.js"), "{html}");
+        assert!(html.contains("index.js"), "{html}");
     }
+}
+
+#[tokio::test]
+async fn pages_may_load_nothing_from_elsewhere_and_run_nothing_inline() {
+    let server = Server::start().await;
+    for page in ["/", "/api/", "/swagger-ui/", "/api/swagger-ui/"] {
+        let answer = server.api.get(page).await.expect(200);
+        let policy = answer.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none';"), "{page}: {policy}");
+        assert!(!policy.contains("unsafe") && !policy.contains("http") && !policy.contains('*'), "{page}: {policy}");
+        let html = answer.text();
+        assert!(!html.contains("<style") && !html.contains("style=") && !html.contains("<script>"), "{page}: {html}");
+    }
+    for (page, slash) in [("/swagger-ui", "/swagger-ui/"), ("/api/swagger-ui", "/api/swagger-ui/")] {
+        let page = reqwest::Url::parse(&format!("{}{page}", server.api.base)).unwrap();
+        let answer = server.api.get(page.path()).await.expect(303);
+        assert_eq!(page.join(answer.header("location")).unwrap().path(), slash);
+    }
+    server.api.get("/swagger-ui/nothing.js").await.expect(404);
 }
 
 #[test]
@@ -166,6 +187,7 @@ fn every_operation_says_what_it_is() {
         };
         ask(operation["operationId"].as_str().is_some_and(|id| ids.insert(id.to_owned())), "no operationId of its own");
         ask(said(operation, "summary"), "no summary");
+        ask(said(operation, "description"), "no description");
         let own: Vec<&Value> = operation["tags"].as_array().into_iter().flatten().collect();
         ask(!own.is_empty() && own.iter().all(|tag| tags.contains(tag)), "no tag, or one that is not declared");
         let parameters = [item, operation].into_iter().filter_map(|node| node["parameters"].as_array()).flatten();
@@ -183,7 +205,7 @@ fn every_operation_says_what_it_is() {
         }
     }
     assert_eq!(wrong, [""; 0]);
-    assert!(ids.len() >= 7, "{ids:?}");
+    assert!(ids.len() >= 21, "{ids:?}");
     for tag in document["tags"].as_array().unwrap() {
         assert!(said(tag, "description"), "{tag}");
     }
@@ -214,6 +236,7 @@ fn no_form_is_used_that_readers_of_openapi_3_1_stumble_over() {
         node["type"] == kind || node["type"].as_array().is_some_and(|kinds| kinds.iter().any(|one| one == kind))
     };
     let none: [&str; 0] = [];
+    assert_eq!(places(|_, node| node.is_null()), none, "a member that is null");
     assert_eq!(places(|_, node| kinds(node, "null")), none, "null: what is optional is absent");
     assert_eq!(places(|_, node| node["nullable"].is_boolean()), none, "nullable is OpenAPI 3.0");
     let bounds = ["exclusiveMinimum", "exclusiveMaximum"];
@@ -222,7 +245,84 @@ fn no_form_is_used_that_readers_of_openapi_3_1_stumble_over() {
         let said = ["properties", "additionalProperties", "allOf", "anyOf", "oneOf"];
         node["type"] == "object" && said.iter().all(|word| node.get(word).is_none())
     };
-    assert_eq!(places(|_, node| bare_object(node)), none, "an object of nothing, as TypeScript generators read it");
+    // Any bytes: published so.
+    let file = ["/paths/~1v1~1private~1attachment~1upload/put/requestBody/content/*~1*/schema"];
+    assert_eq!(places(|_, node| bare_object(node)), file, "an object of nothing, as TypeScript generators read it");
+}
+
+/// Keywords of JSON Schema that OpenAPI 3.0 does not have, and those of OpenAPI that came with 3.1.
+const NEWER: [&str; 28] = [
+    "$anchor",
+    "$comment",
+    "$defs",
+    "$dynamicRef",
+    "$id",
+    "$schema",
+    "const",
+    "contains",
+    "contentEncoding",
+    "contentMediaType",
+    "contentSchema",
+    "dependentRequired",
+    "dependentSchemas",
+    "else",
+    "if",
+    "jsonSchemaDialect",
+    "maxContains",
+    "minContains",
+    "pathItems",
+    "patternProperties",
+    "prefixItems",
+    "propertyNames",
+    "then",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "webhooks",
+    "identifier",
+    "definitions",
+];
+
+#[tokio::test]
+async fn the_rendition_for_older_tools_has_the_same_operations_and_nothing_newer() {
+    let server = Server::start().await;
+    let answer = server.api.get("/openapi-3.0.json").await.expect(200);
+    assert_eq!(answer.header("content-type"), "application/json");
+    let older = answer.json();
+    assert_eq!(older["openapi"], "3.0.3");
+    let named = |document: &Value| -> BTreeSet<String> {
+        operations(document)
+            .map(|(method, path, _, operation)| format!("{method} {path} {}", operation["operationId"]))
+            .collect()
+    };
+    assert_eq!(named(&older), named(&contract().document));
+    let schemas = |document: &Value| -> BTreeSet<String> {
+        document["components"]["schemas"].as_object().unwrap().keys().cloned().collect()
+    };
+    assert_eq!(schemas(&older), schemas(&contract().document));
+    let mut newer = Vec::new();
+    walk(&older, "", &mut |pointer, node| {
+        let Value::Object(members) = node else { return };
+        // These hold names and data, not keywords.
+        if ["/properties", "/schemas", "/examples", "/example", "/value"].iter().any(|end| pointer.ends_with(end)) {
+            return;
+        }
+        let told = |what: &str| format!("{pointer}: {what}");
+        newer.extend(NEWER.iter().filter(|keyword| members.contains_key(**keyword)).map(|keyword| told(keyword)));
+        if members.contains_key("$ref") && members.len() > 1 {
+            newer.push(told("a reference with something beside it"));
+        }
+        if members.get("type").is_some_and(|kind| kind.is_array() || kind == "null") {
+            newer.push(told("a type that is a list, or null"));
+        }
+        if members.get("examples").is_some_and(Value::is_array) {
+            newer.push(told("examples that are a list"));
+        }
+        let bounds = ["exclusiveMinimum", "exclusiveMaximum"];
+        if bounds.iter().any(|bound| members.get(*bound).is_some_and(Value::is_number)) {
+            newer.push(told("an exclusive bound that is a number"));
+        }
+    });
+    assert_eq!(newer, [""; 0]);
 }
 
 #[test]

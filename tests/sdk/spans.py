@@ -9,44 +9,21 @@ The last line is 'N passed, N failed'; the exit status is 1 when a check failed.
 
 import datetime as dt
 import json
-import os
 import sys
-import tempfile
-import uuid
 
-# Before the import: the package reads these when it is imported. The user's own settings are left alone.
-os.environ["OPIK_CONFIG_PATH"] = tempfile.NamedTemporaryFile(suffix=".config", delete=False).name
-os.environ["OPIK_SENTRY_ENABLE"] = "false"
-os.environ["OPIK_ANALYTICS_ENABLE"] = "false"
-
-from opik.api_objects.helpers import generate_id  # noqa: E402
-from opik.rest_api import OpikApi  # noqa: E402
-from opik.rest_api.core.api_error import ApiError  # noqa: E402
-from opik.rest_api.types.error_info_write import ErrorInfoWrite  # noqa: E402
-from opik.rest_api.types.feedback_score_batch_item import FeedbackScoreBatchItem  # noqa: E402
-from opik.rest_api.types.span_filter_public import SpanFilterPublic  # noqa: E402
-from opik.rest_api.types.span_update import SpanUpdate  # noqa: E402
-from opik.rest_api.types.span_write import SpanWrite  # noqa: E402
+from check import check, finish, status_of, unique
+from opik.api_objects.helpers import generate_id
+from opik.rest_api import OpikApi
+from opik.rest_api.types.error_info_write import ErrorInfoWrite
+from opik.rest_api.types.feedback_score_batch_item import FeedbackScoreBatchItem
+from opik.rest_api.types.span_filter_public import SpanFilterPublic
+from opik.rest_api.types.span_update import SpanUpdate
+from opik.rest_api.types.span_write import SpanWrite
 
 api = OpikApi(base_url=sys.argv[1])
-counts = {"passed": 0, "failed": 0}
-PROJECT = f"sdk-{uuid.uuid4().hex[:8]}"
+PROJECT = unique("sdk")
 START = dt.datetime(2025, 1, 2, 3, 4, 5, 678901, tzinfo=dt.timezone.utc)
 END = START + dt.timedelta(milliseconds=250)
-
-
-def check(what: str, got: object, wanted: object) -> None:
-    ok = got == wanted
-    counts["passed" if ok else "failed"] += 1
-    print(f"{'ok  ' if ok else 'FAIL'}  {what}" + ("" if ok else f": got {got!r}, wanted {wanted!r}"))
-
-
-def status_of(call) -> object:
-    try:
-        call()
-    except ApiError as error:
-        return error.status_code
-    return "no error"
 
 
 def create() -> tuple[str, str]:
@@ -209,5 +186,4 @@ score(span_id, ids[0])
 comment(span_id)
 delete(ids[5])
 refused()
-print(f"{counts['passed']} passed, {counts['failed']} failed")
-sys.exit(1 if counts["failed"] else 0)
+finish()

@@ -1,27 +1,30 @@
 //! Reading spans, one and many.
 
+use std::str::FromStr;
+
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderName, header};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::query::{
-    Flag, Scope, TypeName, Whole, body_filters, excluded, id_range, named_project, optional, order, project_key,
-};
-use super::stream::{self, Framing};
 use crate::api::document::SPANS;
 use crate::api::extract::{PathId, ValidJson, ValidQuery};
+use crate::api::paging::Page;
+use crate::api::projects::not_found;
+use crate::api::query::{
+    Flag, Picked, Whole, body_filters, excluded, id_range, named_project, optional, order, project_key,
+    searched_project, source,
+};
+use crate::api::stats::span_items;
+use crate::api::stream::{self, JsonBody};
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::model::{
-    AvgValueStat, CountValueStat, ErrorMessage, ExistenceResponse, FeedbackScoreNamesPublic, Id, Number,
-    PercentageValueStat, PercentageValues, ProjectStatsPublic, ScoreNamePublic, SearchLimit, Source, SpanPagePublic,
-    SpanPublic, SpanSearchStreamRequest, SpanStream, SpanType, StatItem, kind,
+    ErrorMessage, ExistenceResponse, FeedbackScoreNamesPublic, Id, ProjectStatsPublic, SpanPagePublic, SpanPublic,
+    SpanSearchStreamRequest, SpanStream, SpanType,
 };
 use crate::record::{ProjectRef, View};
-use crate::store::{Caller, Order, SORTABLE, SpanQuery, SpanStats};
+use crate::store::{Caller, Kind, Query};
 
 /// Parameters of [`get_span_by_id`].
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -31,11 +34,12 @@ pub(in crate::api) struct GetSpanQuery {
     /// place.
     #[serde(default, deserialize_with = "optional")]
     #[param(value_type = bool, default = false, required = false)]
-    #[expect(dead_code, reason = "read for its type; there are no attachments to put in yet")]
     strip_attachments: Option<Flag>,
 }
 
 /// Get span by id
+///
+/// A span with its scores and comments. Payloads come as they were sent.
 #[utoipa::path(
     get, path = "/v1/private/spans/{id}", operation_id = "getSpanById", tag = SPANS,
     params(("id" = inline(Id), Path, description = "The span"), GetSpanQuery),
@@ -49,11 +53,75 @@ pub(in crate::api) async fn get_span_by_id(
     State(state): State<AppState>,
     caller: Caller,
     PathId(id): PathId,
-    ValidQuery(_query): ValidQuery<GetSpanQuery>,
+    ValidQuery(query): ValidQuery<GetSpanQuery>,
 ) -> Result<Json<SpanPublic>, ApiError> {
-    let span = state.store.span(&caller.workspace, id).await?;
+    let strip_attachments = query.strip_attachments.is_some_and(|flag| flag.0);
+    let view = View { project_name: true, strip_attachments, ..View::default() };
+    let span = state.store.span(&caller.workspace, id, view.parts()).await?;
     let span = span.ok_or_else(|| ApiError::NotFound(format!("Span id: {id} not found")))?;
-    Ok(Json(span.into_public(&View { project_name: true, ..View::default() })))
+    Ok(Json(span.into_public(&view)))
+}
+
+/// A span's type.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::api) struct TypeName(pub SpanType);
+
+impl FromStr for TypeName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let quoted = serde_json::Value::String(text.to_owned());
+        serde_json::from_value(quoted).map(Self).map_err(|_| "general, tool, llm or guardrail")
+    }
+}
+
+/// Which spans a list or statistic is about.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::api) struct Scope {
+    /// Their project, by name. This or `project_id` is needed.
+    #[serde(default, deserialize_with = "optional")]
+    #[param(value_type = Option<String>, required = false)]
+    pub project_name: Option<String>,
+    /// Their project, by id; counts more than a name.
+    #[serde(default, deserialize_with = "optional")]
+    #[param(value_type = Option<String>, format = Uuid, required = false)]
+    pub project_id: Option<Id>,
+    /// Only this trace's.
+    #[serde(default, deserialize_with = "optional")]
+    #[param(value_type = Option<String>, format = Uuid, required = false)]
+    pub trace_id: Option<Id>,
+    /// Only of this type.
+    #[serde(default, deserialize_with = "optional")]
+    #[param(value_type = Option<SpanType>, inline, required = false)]
+    pub r#type: Option<TypeName>,
+    /// Only those for which all of these hold: a JSON array of filters, such as
+    /// `[{"field": "type", "operator": "=", "value": "llm"}]`.
+    #[serde(default)]
+    #[param(required = false)]
+    pub filters: Option<String>,
+    /// Full-text search across span fields
+    #[serde(default)]
+    #[param(required = false)]
+    pub search: Option<String>,
+    /// Filter spans created from this time (ISO-8601 format).
+    #[serde(default)]
+    #[param(value_type = Option<String>, format = DateTime, required = false)]
+    pub from_time: Option<String>,
+    /// Filter spans created up to this time (ISO-8601 format). If not provided, there is no end. Must be after
+    /// `from_time`.
+    #[serde(default)]
+    #[param(value_type = Option<String>, format = DateTime, required = false)]
+    pub to_time: Option<String>,
+}
+
+impl Scope {
+    fn read(self) -> Result<(Query, ProjectRef), ApiError> {
+        let Self { project_name, project_id, trace_id, r#type, filters, search, from_time, to_time } = self;
+        let picked = Picked { project_name, project_id, filters, search, from_time, to_time };
+        let (query, project) = picked.read(Kind::Spans)?;
+        Ok((Query { trace_id, span_type: r#type.map(|name| name.0), ..query }, project))
+    }
 }
 
 /// Parameters of [`get_spans_by_project`] beside its scope.
@@ -76,23 +144,23 @@ pub(in crate::api) struct PageQuery {
     /// place.
     #[serde(default, deserialize_with = "optional")]
     #[param(value_type = bool, default = false, required = false)]
-    #[expect(dead_code, reason = "read for its type; there are no attachments to put in yet")]
     strip_attachments: Option<Flag>,
     /// What to sort by: a JSON array of one `{"field": …, "direction": "ASC" or "DESC"}`.
     #[serde(default)]
     #[param(required = false)]
     sorting: Option<String>,
-    /// Members to leave out of the spans: a JSON array of names.
+    /// Members to leave out of the spans: a JSON array of names, such as `["input", "output"]`.
     #[serde(default)]
     #[param(required = false)]
     exclude: Option<String>,
 }
 
-/// Get spans by `project_name` or `project_id` and optionally by `trace_id` and/or type
+/// Get spans by project
 ///
 /// A page of spans, newest trace first unless another order is asked for. `total` counts all that match.
 #[utoipa::path(
     get, path = "/v1/private/spans", operation_id = "getSpansByProject", tag = SPANS,
+    summary = "Get spans by project_name or project_id and optionally by trace_id and/or type",
     params(PageQuery, Scope),
     responses(
         (status = 200, description = "Spans resource", body = SpanPagePublic),
@@ -104,33 +172,18 @@ pub(in crate::api) async fn get_spans_by_project(
     caller: Caller,
     ValidQuery(page): ValidQuery<PageQuery>,
     ValidQuery(scope): ValidQuery<Scope>,
-) -> Result<([(HeaderName, &'static str); 1], Body), ApiError> {
-    let at_least_one = |name: &str, value: Option<Whole>, otherwise: u32| match value {
-        None => Ok(otherwise),
-        Some(Whole(value)) => u32::try_from(value)
-            .ok()
-            .filter(|value| *value > 0)
-            .ok_or_else(|| ApiError::bad_request(format!("query param {name} must be greater than or equal to 1"))),
-    };
-    let (number, size) = (at_least_one("page", page.page, 1)?, at_least_one("size", page.size, 10)?);
+) -> Result<JsonBody, ApiError> {
+    let at = Page::of(page.page, page.size, 10)?;
     let (mut query, project) = scope.read()?;
-    let order = order(page.sorting.as_deref())?;
+    let order = order(Kind::Spans, page.sorting.as_deref())?;
     query.project = project_key(&state, &caller, &project).await?;
     let view = View {
         excluded: excluded(page.exclude.as_deref())?,
         truncate: page.truncate.is_some_and(|flag| flag.0),
+        strip_attachments: page.strip_attachments.is_some_and(|flag| flag.0),
         project_name: false,
     };
-    let total = state.store.count_spans(query.clone()).await?;
-    let offset = u64::from(number - 1) * u64::from(size);
-    let keys =
-        if offset < total { state.store.find_spans(query, order, u64::from(size), offset).await? } else { Vec::new() };
-    let sortable = serde_json::to_string(&SORTABLE).map_err(|_| ApiError::Internal)?;
-    let framing = Framing::Array {
-        before: format!(r#"{{"page":{number},"size":{},"total":{total},"content":["#, keys.len()),
-        after: format!(r#"],"sortableBy":{sortable},"sortable_by":{sortable}}}"#),
-    };
-    Ok(([(header::CONTENT_TYPE, "application/json")], stream::body(state, keys, view, framing).await?))
+    stream::page(state, query, order, at, view).await
 }
 
 /// Search spans
@@ -150,28 +203,25 @@ pub(in crate::api) async fn search_spans(
     State(state): State<AppState>,
     caller: Caller,
     ValidJson(body): ValidJson<SpanSearchStreamRequest>,
-) -> Result<([(HeaderName, &'static str); 1], Body), ApiError> {
+) -> Result<JsonBody, ApiError> {
     let search = body.value;
-    let project = named_project(search.project_id, search.project_name)?;
+    let project = searched_project(search.project_id, search.project_name)?;
     let (id_min, id_max) = id_range(search.from_time, search.to_time)?;
-    let filters = body_filters(search.filters)?;
-    let query = SpanQuery {
+    let filters = body_filters(Kind::Spans, "filters", search.filters)?;
+    let query = Query {
         trace_id: search.trace_id,
         span_type: search.r#type,
         filters,
         id_min,
         id_max,
         id_below: search.last_retrieved_id,
-        ..SpanQuery::all_of(project_key(&state, &caller, &project).await?)
+        ..Query::all(Kind::Spans, project_key(&state, &caller, &project).await?)
     };
     // A span without a start is a line that SDKs cannot read.
     let mut excluded = search.exclude.unwrap_or_default().0;
     excluded.retain(|member| *member != crate::model::SpanMember::StartTime);
-    let view = View { excluded, truncate: search.truncate.unwrap_or(false), project_name: false };
-    let limit = search.limit.map_or(SearchLimit::DEFAULT, |limit| limit.0);
-    let keys = state.store.find_spans(query, Order::ById, u64::from(limit.unsigned_abs()), 0).await?;
-    let body = stream::body(state, keys, view, Framing::Lines).await?;
-    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], body))
+    let view = View { excluded, truncate: search.truncate.unwrap_or(false), ..View::default() };
+    stream::lines(state, query, search.limit, view).await
 }
 
 /// Get span stats
@@ -192,51 +242,7 @@ pub(in crate::api) async fn get_span_stats(
 ) -> Result<Json<ProjectStatsPublic>, ApiError> {
     let (mut query, project) = scope.read()?;
     query.project = project_key(&state, &caller, &project).await?;
-    Ok(Json(ProjectStatsPublic { stats: stat_items(&state.store.span_stats(query).await?) }))
-}
-
-/// The figures in the original's order; none where there are no spans.
-fn stat_items(stats: &SpanStats) -> Vec<StatItem> {
-    let count = |name: &str, value: u64| {
-        let value = i64::try_from(value).unwrap_or(i64::MAX);
-        StatItem::Count(CountValueStat { name: name.to_owned(), r#type: kind::CountKind::Count, value })
-    };
-    let avg = |name: String, value: f64| StatItem::Avg(AvgValueStat { name, r#type: kind::AvgKind::Avg, value });
-    #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 spans")]
-    let mean = |sum: f64, number: u64| if number == 0 { 0.0 } else { sum / number as f64 };
-    if stats.count == 0 {
-        return Vec::new();
-    }
-    let [p50, p90, p99] = stats.duration_ms.map(|value| Number(in_range(value)));
-    let percentage = PercentageValueStat {
-        name: "duration".to_owned(),
-        r#type: kind::PercentageKind::Percentage,
-        value: PercentageValues { p50, p90, p99 },
-    };
-    #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 tags")]
-    let tags = stats.tags as f64;
-    let mut items = vec![
-        count("span_count", stats.count),
-        StatItem::Percentage(percentage),
-        count("input", stats.inputs),
-        count("output", stats.outputs),
-        count("metadata", stats.metadata),
-        avg("tags".to_owned(), mean(tags, stats.count)),
-        avg("total_estimated_cost".to_owned(), mean(stats.cost_sum, stats.costs)),
-        avg("total_estimated_cost_sum".to_owned(), stats.cost_sum),
-    ];
-    items.extend(stats.usage.iter().map(|(key, (sum, number))| avg(format!("usage.{key}"), mean(*sum, *number))));
-    items.extend(stats.usage.iter().map(|(key, (sum, _))| avg(format!("usage_sum.{key}"), *sum)));
-    let scores = stats.scores.iter();
-    items.extend(scores.map(|(name, (sum, number))| avg(format!("feedback_scores.{name}"), mean(*sum, *number))));
-    items.push(count("error_count", stats.errors));
-    items
-}
-
-/// Within what the original can tell, with nine digits of fraction.
-fn in_range(value: f64) -> f64 {
-    const MAX: f64 = 999_999_999.999_999_999;
-    (value.clamp(-MAX, MAX) * 1e9).round() / 1e9
+    Ok(Json(ProjectStatsPublic { stats: span_items(&state.store.stats(query).await?) }))
 }
 
 /// Parameters of [`spans_exist`].
@@ -273,16 +279,10 @@ pub(in crate::api) async fn spans_exist(
     caller: Caller,
     ValidQuery(query): ValidQuery<ExistQuery>,
 ) -> Result<Json<ExistenceResponse>, ApiError> {
-    let source = match query.source.filter(|source| !source.trim().is_empty()) {
-        None => None,
-        Some(name) => {
-            let source: Result<Source, _> = serde_json::from_value(serde_json::Value::String(name.clone()));
-            Some(source.map_err(|_| ApiError::bad_request(format!("Invalid source '{name}'")))?)
-        }
-    };
+    let source = source(query.source)?;
     let project = named_project(query.project_id, query.project_name)?;
     let project = project_key(&state, &caller, &project).await?;
-    Ok(Json(ExistenceResponse { exists: state.store.spans_exist(project, source).await? }))
+    Ok(Json(ExistenceResponse { exists: state.store.exists(Kind::Spans, project, source, false).await? }))
 }
 
 /// Parameters of [`find_feedback_score_names`].
@@ -315,10 +315,21 @@ pub(in crate::api) async fn find_feedback_score_names(
     caller: Caller,
     ValidQuery(query): ValidQuery<ScoreNamesQuery>,
 ) -> Result<Json<FeedbackScoreNamesPublic>, ApiError> {
-    let id = query.project_id.ok_or_else(|| ApiError::bad_request("project_id must be provided"))?;
+    let names = score_names(&state, &caller, Kind::Spans, query.project_id, query.r#type.map(|name| name.0)).await?;
+    Ok(Json(names))
+}
+
+/// The names of all scores of what a project has.
+pub(in crate::api) async fn score_names(
+    state: &AppState,
+    caller: &Caller,
+    of: Kind,
+    project_id: Option<Id>,
+    span_type: Option<SpanType>,
+) -> Result<FeedbackScoreNamesPublic, ApiError> {
+    let id = project_id.ok_or_else(|| ApiError::bad_request("project_id must be provided"))?;
     let project = state.store.project(&caller.workspace, &ProjectRef::Id(id)).await?;
-    let project = project.ok_or_else(|| ApiError::NotFound("Project not found".to_owned()))?;
-    let names = state.store.score_names(project, query.r#type.map(|name| name.0)).await?;
-    let scores = names.into_iter().map(|name| ScoreNamePublic { name, r#type: None }).collect();
-    Ok(Json(FeedbackScoreNamesPublic { scores }))
+    let project = project.ok_or_else(not_found)?;
+    let names = state.store.score_names(of, project, span_type).await?;
+    Ok(names.into_iter().collect())
 }

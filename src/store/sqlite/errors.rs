@@ -9,8 +9,20 @@ mod code {
     pub(super) const READ_ONLY: i32 = 8;
     pub(super) const INTERRUPTED: i32 = 9;
     pub(super) const IO: i32 = 10;
+    pub(super) const CORRUPT: i32 = 11;
     pub(super) const FULL: i32 = 13;
     pub(super) const CANNOT_OPEN: i32 = 14;
+    pub(super) const NOT_A_DATABASE: i32 = 26;
+}
+
+/// Whether the file is not as it was written: its pages make no sense, or a value is not what its column takes.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    match error {
+        rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..) => true,
+        other => other
+            .sqlite_error()
+            .is_some_and(|inner| matches!(inner.extended_code & 0xff, code::CORRUPT | code::NOT_A_DATABASE)),
+    }
 }
 
 fn unavailable(result_code: i32) -> Option<StoreError> {
@@ -29,6 +41,9 @@ pub(super) fn from_rusqlite(error: rusqlite::Error) -> StoreError {
     let code = error.sqlite_error().map(|inner| inner.extended_code);
     if code == Some(code::INTERRUPTED) {
         return StoreError::TooLong;
+    }
+    if is_damage(&error) {
+        return StoreError::Damaged(error.into());
     }
     code.and_then(unavailable).unwrap_or_else(|| StoreError::Other(error.into()))
 }

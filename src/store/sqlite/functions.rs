@@ -1,14 +1,18 @@
 //! Functions that conditions need and SQLite lacks.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
+use bigdecimal::BigDecimal;
 use rusqlite::functions::{Aggregate, Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Result};
 
 use crate::json_path::JsonPath;
 use crate::like::Like;
-use crate::record::mean_score;
+use crate::model::{Decimal, Id, Timestamp};
+use crate::record::{DAY_NANOS, mean_score};
+use crate::store::sums::COST_FRACTION_DIGITS;
 
 /// Adds them to a connection.
 pub(super) fn add(connection: &Connection) -> Result<()> {
@@ -16,6 +20,11 @@ pub(super) fn add(connection: &Connection) -> Result<()> {
     connection.create_scalar_function("uuid_text", 1, pure, |context| {
         let id = uuid::Uuid::from_slice(context.get_raw(0).as_bytes().unwrap_or_default());
         Ok(id.map(|id| id.to_string()).unwrap_or_default())
+    })?;
+    connection.create_scalar_function("day_start", 1, pure, |context| {
+        let id = uuid::Uuid::from_slice(context.get_raw(0).as_bytes().unwrap_or_default()).map(Id);
+        let midnight = |id: Id| id.time().nanos() / DAY_NANOS * DAY_NANOS;
+        Ok(id.ok().map(|id| Id::at(Timestamp::from_nanos(midnight(id)), false).0.as_bytes().to_vec()))
     })?;
     connection.create_scalar_function(
         "plain_json",
@@ -36,11 +45,12 @@ pub(super) fn add(connection: &Connection) -> Result<()> {
         Ok(text(context, 0).trim().parse::<f64>().ok().filter(|number| !number.is_nan()))
     })?;
     connection.create_scalar_function("usage_count", 2, pure, |context| {
-        let counts: std::collections::BTreeMap<String, i64> =
-            serde_json::from_str(text(context, 0)).unwrap_or_default();
+        let counts: BTreeMap<String, i64> = serde_json::from_str(text(context, 0)).unwrap_or_default();
         Ok(counts.get(text(context, 1)).copied())
     })?;
-    connection.create_aggregate_function("mean_score", 1, pure, MeanScore)
+    connection.create_aggregate_function("mean_score", 1, pure, MeanScore)?;
+    connection.create_aggregate_function("usage_sums", 1, pure, UsageSums)?;
+    connection.create_aggregate_function("decimal_sum", 1, pure, DecimalSum)
 }
 
 /// A JSON text in which letters stand as they are, not as `\u00e9`: some clients escape them, people who search do not.
@@ -114,6 +124,48 @@ impl Aggregate<Vec<String>, Option<f64>> for MeanScore {
     fn finalize(&self, _: &mut Context<'_>, values: Option<Vec<String>>) -> Result<Option<f64>> {
         let values: Vec<_> = values.unwrap_or_default().iter().filter_map(|value| value.parse().ok()).collect();
         Ok(mean_score(&values).map(|mean| mean.to_f64()))
+    }
+}
+
+/// The sums of token counts by name; nothing where there are none.
+struct UsageSums;
+
+impl Aggregate<BTreeMap<String, i64>, Option<String>> for UsageSums {
+    fn init(&self, _: &mut Context<'_>) -> Result<BTreeMap<String, i64>> {
+        Ok(BTreeMap::new())
+    }
+
+    fn step(&self, context: &mut Context<'_>, sums: &mut BTreeMap<String, i64>) -> Result<()> {
+        let counts: BTreeMap<String, i64> = serde_json::from_str(text(context, 0)).unwrap_or_default();
+        for (name, count) in counts {
+            let sum = sums.entry(name).or_default();
+            *sum = sum.saturating_add(count);
+        }
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, sums: Option<BTreeMap<String, i64>>) -> Result<Option<String>> {
+        Ok(sums.filter(|sums| !sums.is_empty()).and_then(|sums| serde_json::to_string(&sums).ok()))
+    }
+}
+
+/// The exact sum of decimals; nothing where there are none.
+struct DecimalSum;
+
+impl Aggregate<Option<BigDecimal>, Option<String>> for DecimalSum {
+    fn init(&self, _: &mut Context<'_>) -> Result<Option<BigDecimal>> {
+        Ok(None)
+    }
+
+    fn step(&self, context: &mut Context<'_>, sum: &mut Option<BigDecimal>) -> Result<()> {
+        if let Ok(more) = text(context, 0).parse::<Decimal>() {
+            *sum.get_or_insert_default() += more.exact();
+        }
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, sum: Option<Option<BigDecimal>>) -> Result<Option<String>> {
+        Ok(sum.flatten().map(|sum| Decimal::cut(&sum, COST_FRACTION_DIGITS).as_str().to_owned()))
     }
 }
 

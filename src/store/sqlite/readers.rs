@@ -12,8 +12,9 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
 use super::errors::from_rusqlite;
-use super::{BUSY, SqliteOptions, functions};
+use super::{BUSY, functions};
 use crate::store::StoreError;
+use crate::store::StoreOptions;
 
 /// How many steps of SQLite's machine pass between two looks at the clock. Chosen: some ten microseconds.
 const STEPS_BETWEEN_LOOKS: i32 = 1_000;
@@ -40,7 +41,7 @@ impl Drop for Waiting {
 }
 
 impl Readers {
-    pub(super) fn new(path: &Path, options: SqliteOptions) -> Self {
+    pub(super) fn new(path: &Path, options: StoreOptions) -> Self {
         Self {
             path: path.to_owned(),
             time_max: options.read_time_max,
@@ -94,6 +95,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY)?;
+    // A damaged page is noticed when it is read, not when something of it makes no sense.
+    connection.pragma_update(None, "cell_size_check", true)?;
     connection.set_prepared_statement_cache_capacity(64);
     functions::add(&connection)?;
     Ok(connection)

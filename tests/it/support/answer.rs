@@ -19,6 +19,17 @@ impl Answer {
         self
     }
 
+    /// Fails unless this is what makes SDKs keep the data and send it again: 429, and a time in both of the headers that
+    /// they read. The message names this cause.
+    #[track_caller]
+    pub(crate) fn expect_try_later(&self, cause: &str) {
+        assert_eq!(self.status, 429, "{}", self.text());
+        assert!(self.json()["message"].as_str().unwrap().contains(cause), "{}", self.text());
+        let seconds: u64 = self.header("retry-after").parse().unwrap();
+        assert!((1..=60).contains(&seconds), "{seconds}");
+        assert_eq!(self.header("ratelimit-reset"), self.header("retry-after"));
+    }
+
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }

@@ -123,17 +123,29 @@ fn pattern_samples(pattern: &str) -> Vec<Sample> {
             Sample::outside("a space", text(" ")),
             Sample::outside("white space", text("\t\n\r\u{a0}\u{2003}\u{feff}")),
         ],
+        "^[A-Za-z0-9_-]+$" => vec![
+            Sample::inside("one letter", text("a")),
+            Sample::inside("every kind of letter", text("-aZ09_")),
+            Sample::inside("150 letters", text(&"a".repeat(150))),
+            Sample::outside("151 letters", text(&"a".repeat(151))),
+            Sample::outside("no text", text("")),
+            Sample::outside("a space", text("a b")),
+            Sample::outside("a dot", text("a.b")),
+            Sample::outside("a letter of another alphabet", text("é")),
+            Sample::outside("a line end", text("a\n")),
+        ],
         _ => panic!("there are no samples for the pattern {pattern:?}: add some to `pattern_samples`"),
     }
 }
 
 /// Keywords that limit nothing, or whose samples are made below.
-const KEYWORDS: [&str; 27] = [
+const KEYWORDS: [&str; 29] = [
     "$ref",
     "additionalProperties",
     "default",
     "deprecated",
     "description",
+    "discriminator",
     "enum",
     "example",
     "examples",
@@ -146,6 +158,7 @@ const KEYWORDS: [&str; 27] = [
     "maximum",
     "minItems",
     "minLength",
+    "minProperties",
     "minimum",
     "pattern",
     "properties",
@@ -182,7 +195,12 @@ impl Schemas<'_> {
                 assert!(known, "there are no samples for the keyword {keyword:?}: make some in samples.rs");
             }
             let same = views.iter().filter(|other| other.kind == view.kind).count();
-            assert!(same == 1, "two branches of the type {:?}: say in samples.rs how to tell them apart", view.kind);
+            // A discriminator tells its branches apart.
+            assert!(
+                same == 1 || view.keywords.contains_key("discriminator"),
+                "two branches of the type {:?}: say in samples.rs how to tell them apart",
+                view.kind
+            );
         }
         views
     }
@@ -197,7 +215,7 @@ impl Schemas<'_> {
             "string" => valid_text(&view, number),
             "integer" | "number" => {
                 #[expect(clippy::cast_precision_loss, reason = "a small number")]
-                let wanted = number as f64 + 1.0;
+                let wanted = view.number("example").unwrap_or(number as f64 + 1.0);
                 let least = view.number("minimum").or(view.number("exclusiveMinimum").map(|bound| bound + 1.0));
                 let greatest = view.number("maximum").or(view.number("exclusiveMaximum").map(|bound| bound - 1.0));
                 wanted.max(least.unwrap_or(wanted)).min(greatest.unwrap_or(f64::MAX)).to_string()
@@ -213,6 +231,10 @@ impl Schemas<'_> {
         let mut members: Vec<String> =
             required.map(|(name, schema)| format!("{}:{}", text(name), self.valid(schema, 0))).collect();
         members.extend(with.map(|(name, value)| format!("{}:{value}", text(name))));
+        if let Additional::Schema(schema) = view.additional() {
+            let more = members.len()..view.size("minProperties").unwrap_or(0);
+            members.extend(more.map(|number| format!("\"member {number}\":{}", self.valid(schema, number))));
+        }
         format!("{{{}}}", members.join(","))
     }
 
@@ -256,7 +278,10 @@ impl Schemas<'_> {
         if least > 0 {
             samples.push(Sample::outside(format!("{} items", least - 1), self.list(view, least - 1)));
         }
-        let greatest = most.unwrap_or(LONG_LIST_ITEMS);
+        let items = self.known_views(&view.items());
+        // There are no more different items than the enum has.
+        let different = items.first().and_then(View::enumeration).filter(|_| view.is("uniqueItems")).map(Vec::len);
+        let greatest = most.or(different).unwrap_or(LONG_LIST_ITEMS);
         samples.push(Sample::inside(format!("{greatest} items"), self.list(view, greatest)));
         if most.is_some() {
             samples.push(Sample::outside(format!("{} items", greatest + 1), self.list(view, greatest + 1)));
@@ -284,6 +309,10 @@ impl Schemas<'_> {
             Additional::Closed => {
                 let unknown = Sample::outside("an unknown member", self.object(view, Some(("unknown", "[{}]"))));
                 samples.push(Sample { at: "/unknown".to_owned(), ..unknown });
+            }
+            Additional::Schema(_) if view.keywords.contains_key("minProperties") => {
+                samples.push(Sample::outside("no members", "{}"));
+                samples.push(Sample::inside("the fewest members", self.object(view, None)));
             }
             Additional::Schema(_) => samples.push(Sample::inside("no members", self.object(view, None))),
         }
@@ -319,7 +348,9 @@ fn text_samples(view: &View) -> Vec<Sample> {
             let value = value.as_str().expect("enums of texts");
             let other_case = if value == value.to_uppercase() { value.to_lowercase() } else { value.to_uppercase() };
             samples.push(Sample::inside(format!("the value {value}"), text(value)));
-            samples.push(Sample::outside(format!("the value {other_case}"), text(&other_case)));
+            if other_case != value {
+                samples.push(Sample::outside(format!("the value {other_case}"), text(&other_case)));
+            }
             samples.push(Sample::outside(format!("the value {value} and a space"), text(&format!("{value} "))));
         }
         samples.push(Sample::outside("no value of these", text("none_of_these")));

@@ -7,11 +7,7 @@ use serde_json::Value;
 /// Compares a JSON value with the snapshot `name`.
 #[track_caller]
 pub(crate) fn snap(name: &str, value: &Value) {
-    let mut settings = Settings::clone_current();
-    settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots"));
-    settings.set_prepend_module_to_snapshot(false);
-    settings.set_omit_expression(true);
-    settings.set_sort_maps(true);
+    let mut settings = settings();
     for member in ["id", "trace_id", "parent_span_id", "project_id"] {
         settings.add_dynamic_redaction(&format!(".**.{member}"), |value, _| uuid(&value));
     }
@@ -19,6 +15,21 @@ pub(crate) fn snap(name: &str, value: &Value) {
         settings.add_dynamic_redaction(&format!(".**.{member}"), |value, _| utc(&value));
     }
     settings.bind(|| assert_json_snapshot!(name, value));
+}
+
+/// The same, where nothing changes from run to run.
+#[track_caller]
+pub(crate) fn snap_exactly(name: &str, value: &Value) {
+    settings().bind(|| assert_json_snapshot!(name, value));
+}
+
+fn settings() -> Settings {
+    let mut settings = Settings::clone_current();
+    settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.set_sort_maps(true);
+    settings
 }
 
 fn uuid(value: &Content) -> Content {

@@ -96,7 +96,8 @@ CREATE TABLE trace_span_counts (
 -- Written to see whether writing works.
 CREATE TABLE writable (
     one        INTEGER PRIMARY KEY CHECK (one = 1),
-    checked_at INTEGER NOT NULL
+    checked_at INTEGER NOT NULL,
+    room       BLOB -- takes space for a moment, to see whether there is any
 ) STRICT;
 
 -- Every installation begins with the workspace and the project that clients take for granted.

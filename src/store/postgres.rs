@@ -1,0 +1,115 @@
+//! A database that many servers share, each with one writer and some readers.
+//!
+//! Nothing is kept on a connection between transactions but prepared statements, so that a pooler may stand between:
+//! settings are made for a transaction, and so are locks.
+
+mod address;
+mod contents;
+mod errors;
+mod link;
+mod migrate;
+mod readers;
+pub(super) mod text;
+mod writer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::sql::{Backend, SqlStore, Writer};
+use super::upload::{ContentHash, Upload, from_io};
+use super::{AttachmentFile, StoreError, StoreOptions, Upgrade};
+use crate::clock::Clock;
+use crate::cost::Prices;
+pub(super) use address::Address;
+use contents::Rows;
+use link::Link;
+use readers::Readers;
+use writer::ServerWork;
+
+pub(super) use address::{is_address, shown};
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// A database on a server.
+#[derive(Debug)]
+pub(super) struct Server {
+    readers: Arc<Readers>,
+    writer: Writer,
+    inline_bytes_max: u64,
+}
+
+/// Opens the database, making or migrating its tables as needed.
+///
+/// # Errors
+/// When it cannot be reached or written, or was made by a later version.
+pub(super) async fn open(
+    url: &str,
+    options: StoreOptions,
+    clock: Clock,
+    prices: Arc<Prices>,
+) -> Result<SqlStore<Server>, StoreError> {
+    let address = Address::parse(url)?;
+    let upgrade = migrate::migrate(&address).await?;
+    if upgrade.is_needed() && upgrade.from > 0 {
+        tracing::info!("the database was migrated from schema {:04} to {:04}", upgrade.from, upgrade.to);
+    }
+    let writer = Writer::start(ServerWork::new(address.clone(), options, clock, prices))?;
+    let readers = Arc::new(Readers::new(address, options));
+    Ok(SqlStore(Server { readers, writer, inline_bytes_max: options.inline_bytes_max }))
+}
+
+/// Makes or migrates the tables, as opening does.
+///
+/// # Errors
+/// Those of [`open`].
+pub(super) async fn migrate(url: &str) -> Result<Upgrade, StoreError> {
+    migrate::migrate(&Address::parse(url)?).await
+}
+
+/// What migrating would do. Changes nothing.
+///
+/// # Errors
+/// Those of [`open`].
+pub(super) fn check(url: &str) -> Result<Upgrade, StoreError> {
+    let address = Address::parse(url)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| StoreError::Other(error.into()))?.block_on(migrate::check(&address))
+}
+
+impl Backend for Server {
+    type Connection = Link;
+    type Contents = Rows;
+
+    fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Link) -> Result<T, StoreError> + Send + 'static,
+    ) -> impl Future<Output = Result<T, StoreError>> + Send {
+        self.readers.read(query)
+    }
+
+    fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    fn contents(&self) -> Rows {
+        Rows
+    }
+
+    fn inline_bytes_max(&self) -> u64 {
+        self.inline_bytes_max
+    }
+
+    async fn upload(&self) -> Result<Upload, StoreError> {
+        let upload = tokio::task::spawn_blocking(|| Upload::begin(&std::env::temp_dir(), false)).await;
+        upload.map_err(|error| StoreError::Other(error.into()))?.map_err(|error| from_io(&error))
+    }
+
+    async fn file(&self, content: ContentHash) -> Result<AttachmentFile, StoreError> {
+        self.readers.read(move |link| contents::file(link, &content)).await
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+    }
+}

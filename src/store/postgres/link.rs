@@ -1,0 +1,465 @@
+//! Statements over a connection to a server, which wait for its answers.
+
+use std::cell::{Cell, RefCell};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use futures_util::TryStreamExt as _;
+use sqlx::postgres::types::Oid;
+use sqlx::postgres::{PgArgumentBuffer, PgArguments, PgConnection, PgRow, PgTypeInfo};
+use sqlx::{Arguments as _, AssertSqlSafe, Encode, Executor as _, Postgres, Row as _, Type, ValueRef as _};
+use tokio::runtime::Handle as Runtime;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::errors::{from_sqlx, is_broken, is_collision};
+use super::text::{original, stored};
+use crate::model::Id;
+use crate::store::StoreError;
+use crate::store::cells::Cells;
+use crate::store::condition::Sql;
+use crate::store::query::Handle;
+use crate::store::sql::{self, Column, Dialect, Holds, IDENTITY, Param, Row, Statement, Table, Verb, Wanted, list};
+
+/// What is waited for when a query is given up.
+#[derive(Debug, Clone)]
+pub(super) struct Patience {
+    /// When its time is up.
+    pub deadline: Instant,
+    /// When nobody waits for it any more.
+    pub gone: CancellationToken,
+}
+
+impl Patience {
+    pub(super) fn of(time: Duration) -> Self {
+        Self { deadline: Instant::now() + time, gone: CancellationToken::new() }
+    }
+}
+
+/// A connection that is used by one thread.
+pub(in crate::store) struct Link {
+    connection: RefCell<PgConnection>,
+    runtime: Runtime,
+    patience: RefCell<Patience>,
+    /// Whether statements are kept by the server under names.
+    kept: bool,
+    broken: Cell<bool>,
+    collided: Cell<bool>,
+}
+
+/// Why something came to no end.
+enum Trouble {
+    Driver(sqlx::Error),
+    Store(StoreError),
+}
+
+impl From<sqlx::Error> for Trouble {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Driver(error)
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Link {
+    pub(super) fn new(connection: PgConnection, runtime: Runtime, kept: bool, patience: Patience) -> Self {
+        Self {
+            connection: RefCell::new(connection),
+            runtime,
+            patience: RefCell::new(patience),
+            kept,
+            broken: Cell::new(false),
+            collided: Cell::new(false),
+        }
+    }
+
+    pub(super) fn into_connection(self) -> Option<PgConnection> {
+        (!self.broken.get()).then(|| self.connection.into_inner())
+    }
+
+    /// From now on waits so long.
+    pub(super) fn have(&self, patience: Patience) {
+        self.patience.replace(patience);
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.get()
+    }
+
+    /// Whether another server was in the way since this was asked last.
+    pub(super) fn collided(&self) -> bool {
+        self.collided.take()
+    }
+
+    /// Runs statements without parameters or results.
+    pub(super) fn batch(&self, sql: &str) -> Result<(), StoreError> {
+        let text = AssertSqlSafe(sql.to_owned());
+        self.wait(async |connection| {
+            connection.execute(sqlx::raw_sql(text)).await?;
+            Ok(())
+        })
+    }
+
+    fn wait<T>(&self, work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Trouble>) -> Result<T, StoreError> {
+        let mut connection = self.connection.borrow_mut();
+        let Patience { deadline, gone } = self.patience.borrow().clone();
+        let outcome = self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                outcome = work(&mut connection) => Some(outcome),
+                () = gone.cancelled() => None,
+                () = tokio::time::sleep_until(deadline) => None,
+            }
+        });
+        match outcome {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(Trouble::Store(error))) => Err(error),
+            Some(Err(Trouble::Driver(error))) => {
+                self.broken.set(self.broken.get() || is_broken(&error));
+                self.collided.set(self.collided.get() || is_collision(&error));
+                Err(from_sqlx(error))
+            }
+            None => {
+                // The server ends what it does once it notices that the connection is gone.
+                self.broken.set(true);
+                Err(StoreError::TooLong)
+            }
+        }
+    }
+
+    fn rows(
+        &self,
+        sql: String,
+        arguments: PgArguments,
+        mut see: impl FnMut(&PgRow) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        self.wait(async |connection| {
+            let query = sqlx::query_with(AssertSqlSafe(sql), arguments).persistent(self.kept);
+            let mut rows = query.fetch(connection);
+            while let Some(row) = rows.try_next().await? {
+                if !see(&row)? {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn run(&self, sql: String, arguments: PgArguments) -> Result<u64, StoreError> {
+        self.wait(async |connection| {
+            let query = sqlx::query_with(AssertSqlSafe(sql), arguments).persistent(self.kept);
+            Ok(query.execute(connection).await?.rows_affected())
+        })
+    }
+
+    /// Writes rows of the same columns.
+    fn write(&self, verb: Verb, table: &str, columns: &[Column], rows: &[Vec<Param<'_>>]) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let names = list(columns, ", ", |_, column| column.name.to_owned());
+        let arrays = list(columns, ", ", |at, column| format!("${}::{}[]", at + 1, type_of(column.holds)));
+        let equal =
+            |columns: &[Column]| list(columns, " AND ", |_, column| format!("{table}.{0} = v.{0}", column.name));
+        let sql = match verb {
+            Verb::Insert(conflict) => {
+                let conflict = conflict.map(|conflict| format!(" ON CONFLICT {}", conflict(Dialect::Postgres)));
+                format!(
+                    "INSERT INTO {table} ({names}) SELECT {names} FROM unnest({arrays}) v({names}){}",
+                    conflict.unwrap_or_default()
+                )
+            }
+            Verb::Update(named) => {
+                let set = list(&columns[named..], ", ", |_, column| format!("{0} = v.{0}", column.name));
+                let named = equal(&columns[..named]);
+                format!("UPDATE {table} SET {set} FROM unnest({arrays}) v({names}) WHERE {named}")
+            }
+            Verb::Delete => {
+                format!("DELETE FROM {table} USING unnest({arrays}) v({names}) WHERE {}", equal(columns))
+            }
+        };
+        let mut arguments = PgArguments::default();
+        for (at, column) in columns.iter().enumerate() {
+            add(&mut arguments, ColumnOf { rows, at, holds: column.holds })?;
+        }
+        self.run(sql, arguments).map(drop)
+    }
+}
+
+fn type_of(holds: Holds) -> &'static str {
+    match holds {
+        Holds::Integer => "bigint",
+        Holds::Real => "double precision",
+        Holds::Text => "text",
+        Holds::Bytes => "bytea",
+    }
+}
+
+fn add<'q, T: Encode<'q, Postgres> + Type<Postgres>>(arguments: &mut PgArguments, value: T) -> Result<(), StoreError> {
+    arguments.add(value).map_err(StoreError::Other)
+}
+
+fn arguments_of(params: &[Param<'_>]) -> Result<PgArguments, StoreError> {
+    let mut arguments = PgArguments::default();
+    for param in params {
+        add(&mut arguments, param)?;
+    }
+    Ok(arguments)
+}
+
+/// SQL as PostgreSQL spells it.
+fn translated(sql: &str) -> String {
+    let mut text = String::with_capacity(sql.len() + 16);
+    let mut parts = sql.split('?');
+    text.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let _ = write!(text, "${part}");
+    }
+    for (theirs, ours) in [("x''", "''::bytea"), ("group_concat(", "string_agg("), (" char(1)", " chr(1)")] {
+        if text.contains(theirs) {
+            text = text.replace(theirs, ours);
+        }
+    }
+    text
+}
+
+impl sql::Connection for Link {
+    const DIALECT: Dialect = Dialect::Postgres;
+
+    type Row<'r> = PgRow;
+
+    fn each(
+        &self,
+        sql: &str,
+        params: &[Param<'_>],
+        see: impl FnMut(&PgRow) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        self.rows(translated(sql), arguments_of(params)?, see)
+    }
+
+    fn execute(&self, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError> {
+        self.run(translated(sql), arguments_of(params)?)
+    }
+
+    fn of_handles(
+        &self,
+        sql: &Sql,
+        handles: &[Handle],
+        id_at: usize,
+        mut see: impl FnMut(usize, &PgRow) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        let ids: Vec<Id> = handles.iter().map(|handle| handle.id).collect();
+        let (Some(lowest), Some(highest)) = (ids.iter().min(), ids.iter().max()) else { return Ok(()) };
+        let at = sql.values.len();
+        // The bounds tell, even to a plan that is made for any ids, which partitions are not needed.
+        let text = format!(
+            "{}s.key = ANY(${keys}) AND s.id = ANY(${ids}) AND s.id BETWEEN ${low} AND ${high} \
+             ORDER BY array_position(${keys}, s.key)",
+            translated(&sql.text),
+            keys = at + 1,
+            ids = at + 2,
+            low = at + 3,
+            high = at + 4,
+        );
+        let mut arguments = arguments_of(&sql.params())?;
+        add(&mut arguments, handles.iter().map(|handle| handle.key).collect::<Vec<i64>>())?;
+        add(&mut arguments, bytes_of(&ids))?;
+        add(&mut arguments, &lowest.0.as_bytes()[..])?;
+        add(&mut arguments, &highest.0.as_bytes()[..])?;
+        let mut rest = ids.iter().enumerate();
+        self.rows(text, arguments, |row| {
+            let id = sql::id(row, id_at)?;
+            // Those that are gone are passed over.
+            let place = rest.find(|(_, wanted)| **wanted == id).map(|(place, _)| place);
+            see(place.ok_or(WRONG)?, row)
+        })
+    }
+
+    fn of_ids(
+        &self,
+        sql: &str,
+        wanted: Wanted<'_>,
+        mut see: impl FnMut(&PgRow) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let Wanted { workspace, ids, alias, column, .. } = wanted;
+        let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(()) };
+        let text = format!(
+            "{}{alias}.workspace = $1 AND {alias}.{column} = ANY($2) AND {alias}.{column} BETWEEN $3 AND $4 \
+             ORDER BY {alias}.{column} FOR UPDATE OF {alias}",
+            translated(sql)
+        );
+        let mut arguments = PgArguments::default();
+        add(&mut arguments, workspace)?;
+        add(&mut arguments, bytes_of(ids))?;
+        add(&mut arguments, &first.0.as_bytes()[..])?;
+        add(&mut arguments, &last.0.as_bytes()[..])?;
+        self.rows(text, arguments, |row| see(row).map(|()| true))
+    }
+
+    fn save<'r>(&self, table: &'static Table, rows: impl Iterator<Item = Row<'r>>) -> Result<(), StoreError> {
+        let (mut new, mut changed, mut whole) = (Vec::new(), Vec::new(), Vec::new());
+        for Row { key, mut columns, payloads } in rows {
+            let rows = match (key, &payloads) {
+                (None, _) => &mut new,
+                (Some(_), Some(_)) => &mut whole,
+                (Some(_), None) => &mut changed,
+            };
+            match payloads {
+                Some(payloads) => columns.extend(payloads),
+                None if key.is_none() => {
+                    columns.extend(table.payload_columns.iter().map(|column| match column.holds {
+                        Holds::Integer => Param::Integer(0),
+                        _ => Param::Null,
+                    }))
+                }
+                None => {}
+            }
+            rows.push(columns);
+        }
+        let all = [table.columns, table.payload_columns].concat();
+        self.write(Verb::Insert(None), table.name, &all, &new)?;
+        self.write(Verb::Update(IDENTITY), table.name, table.columns, &changed)?;
+        self.write(Verb::Update(IDENTITY), table.name, &all, &whole)
+    }
+
+    fn many<'r>(
+        &self,
+        statement: &'static Statement,
+        rows: impl Iterator<Item = Vec<Param<'r>>>,
+    ) -> Result<(), StoreError> {
+        let rows: Vec<_> = rows.collect();
+        self.write(statement.verb, statement.table, statement.columns, &rows)
+    }
+
+    /// A read has a transaction of its own anyway.
+    fn snapshot<T>(&self, read: impl FnOnce(&Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        read(self)
+    }
+}
+
+fn bytes_of(ids: &[Id]) -> Vec<&[u8]> {
+    ids.iter().map(|id| &id.0.as_bytes()[..]).collect()
+}
+
+/// Values are sent, and come, as the server has them: big-endian numbers, texts in UTF-8.
+impl<'q> Encode<'q, Postgres> for &Param<'_> {
+    fn encode_by_ref(
+        &self,
+        buffer: &mut PgArgumentBuffer,
+    ) -> Result<sqlx::encode::IsNull, Box<dyn std::error::Error + Send + Sync>> {
+        match self {
+            Param::Null => return Ok(sqlx::encode::IsNull::Yes),
+            Param::Integer(number) => buffer.extend_from_slice(&number.to_be_bytes()),
+            Param::Real(number) => buffer.extend_from_slice(&number.to_be_bytes()),
+            Param::Text(text) => buffer.extend_from_slice(stored(text).as_bytes()),
+            Param::Bytes(bytes) => buffer.extend_from_slice(bytes),
+        }
+        Ok(sqlx::encode::IsNull::No)
+    }
+
+    fn produces(&self) -> Option<PgTypeInfo> {
+        Some(match self {
+            // Of whatever type is wanted there.
+            Param::Null => PgTypeInfo::with_oid(Oid(0)),
+            Param::Integer(_) => <i64 as Type<Postgres>>::type_info(),
+            Param::Real(_) => <f64 as Type<Postgres>>::type_info(),
+            Param::Text(_) => <str as Type<Postgres>>::type_info(),
+            Param::Bytes(_) => <[u8] as Type<Postgres>>::type_info(),
+        })
+    }
+}
+
+impl Type<Postgres> for Param<'_> {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(Oid(0))
+    }
+}
+
+/// One column of many rows, as an array.
+struct ColumnOf<'a, 'r> {
+    rows: &'a [Vec<Param<'r>>],
+    at: usize,
+    holds: Holds,
+}
+
+impl<'q> Encode<'q, Postgres> for ColumnOf<'_, '_> {
+    fn encode_by_ref(
+        &self,
+        buffer: &mut PgArgumentBuffer,
+    ) -> Result<sqlx::encode::IsNull, Box<dyn std::error::Error + Send + Sync>> {
+        let element = match self.holds {
+            Holds::Integer => 20_u32,
+            Holds::Real => 701,
+            Holds::Text => 25,
+            Holds::Bytes => 17,
+        };
+        // One dimension, perhaps with nulls, of so many elements from 1 on.
+        buffer.extend_from_slice(&1_i32.to_be_bytes());
+        buffer.extend_from_slice(&1_i32.to_be_bytes());
+        buffer.extend_from_slice(&element.to_be_bytes());
+        buffer.extend_from_slice(&i32::try_from(self.rows.len())?.to_be_bytes());
+        buffer.extend_from_slice(&1_i32.to_be_bytes());
+        for row in self.rows {
+            let Some(value) = row.get(self.at) else { return Err("a row lacks a column".into()) };
+            let start = buffer.len();
+            buffer.extend_from_slice(&(-1_i32).to_be_bytes());
+            if let sqlx::encode::IsNull::No = <&Param<'_> as Encode<Postgres>>::encode_by_ref(&value, buffer)? {
+                let length = i32::try_from(buffer.len() - start - 4)?;
+                buffer[start..start + 4].copy_from_slice(&length.to_be_bytes());
+            }
+        }
+        Ok(sqlx::encode::IsNull::No)
+    }
+
+    fn produces(&self) -> Option<PgTypeInfo> {
+        Some(match self.holds {
+            Holds::Integer => <Vec<i64> as Type<Postgres>>::type_info(),
+            Holds::Real => <Vec<f64> as Type<Postgres>>::type_info(),
+            Holds::Text => <Vec<String> as Type<Postgres>>::type_info(),
+            Holds::Bytes => <Vec<Vec<u8>> as Type<Postgres>>::type_info(),
+        })
+    }
+}
+
+impl Type<Postgres> for ColumnOf<'_, '_> {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(Oid(0))
+    }
+}
+
+impl Cells for PgRow {
+    fn integer(&self, at: usize) -> Result<Option<i64>, StoreError> {
+        let Some(bytes) = self.raw(at)? else { return Ok(None) };
+        Ok(Some(match bytes {
+            [one] => i64::from(*one),
+            [a, b, c, d] => i64::from(i32::from_be_bytes([*a, *b, *c, *d])),
+            bytes => i64::from_be_bytes(bytes.try_into().map_err(|_| WRONG)?),
+        }))
+    }
+
+    fn real(&self, at: usize) -> Result<Option<f64>, StoreError> {
+        let Some(bytes) = self.raw(at)? else { return Ok(None) };
+        Ok(Some(f64::from_be_bytes(bytes.try_into().map_err(|_| WRONG)?)))
+    }
+
+    fn text(&self, at: usize) -> Result<Option<String>, StoreError> {
+        let Some(bytes) = self.raw(at)? else { return Ok(None) };
+        String::from_utf8(bytes.to_vec()).map(|text| Some(original(text))).map_err(|_| WRONG)
+    }
+
+    fn bytes(&self, at: usize) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.raw(at)?.map(<[u8]>::to_vec))
+    }
+
+    fn raw(&self, at: usize) -> Result<Option<&[u8]>, StoreError> {
+        let value = self.try_get_raw(at).map_err(from_sqlx)?;
+        if value.is_null() { Ok(None) } else { value.as_bytes().map(Some).map_err(StoreError::Other) }
+    }
+}
+
+/// A value that is not of the type that was asked for.
+const WRONG: StoreError = StoreError::Corrupt { table: "result", column: "value" };

@@ -1,0 +1,117 @@
+//! The schema: which one a database has, and how it gets to the one that this program needs.
+//!
+//! All of it is one transaction with a lock: of servers that start at once, one migrates, and the others then see that
+//! nothing is left to do.
+
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
+
+use super::address::Address;
+use crate::store::{StoreError, Upgrade};
+
+/// How long migrating may take.
+const TIME_MAX: std::time::Duration = std::time::Duration::from_secs(3_600);
+
+/// Months that partitions are made for when a server starts: some before, for what comes late, and some ahead.
+const MAKE_PARTITIONS: &str = "SELECT make_partitions((now() AT TIME ZONE 'UTC')::date - 62, 6)";
+
+fn migrations() -> sqlx::migrate::Migrator {
+    let mut migrations = sqlx::migrate!("src/store/migrations/postgres");
+    // The lock would be the session's: a pooler gives sessions to several.
+    migrations.set_locking(false);
+    migrations
+}
+
+fn failed(address: &Address, reason: impl std::fmt::Display) -> StoreError {
+    StoreError::Other(format!("cannot open the database {address}: {reason}").into())
+}
+
+/// Brings the database to the newest schema.
+pub(super) async fn migrate(address: &Address) -> Result<Upgrade, StoreError> {
+    let mut connection = address.connect().await.map_err(|error| failed(address, error))?;
+    let upgrade = migrate_on(&mut connection, address).await;
+    let _ = connection.close().await;
+    upgrade
+}
+
+async fn migrate_on(connection: &mut PgConnection, address: &Address) -> Result<Upgrade, StoreError> {
+    let driver = |error: sqlx::Error| failed(address, error);
+    let mut transaction = connection.begin().await.map_err(driver)?;
+    if let Some(schema) = &address.schema {
+        let there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = $1)")
+            .persistent(false)
+            .bind(schema)
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(driver)?;
+        if !there {
+            let make = format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\"");
+            transaction.execute(sqlx::raw_sql(AssertSqlSafe(make))).await.map_err(driver)?;
+        }
+    }
+    let begin = format!(
+        "{}; SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '.spandrel.migrate', 0))",
+        address.settings(TIME_MAX)
+    );
+    transaction.execute(sqlx::raw_sql(AssertSqlSafe(begin))).await.map_err(driver)?;
+    let upgrade = look(&mut transaction, address).await?;
+    if upgrade.is_needed() {
+        migrations().run(&mut *transaction).await.map_err(|error| failed(address, error))?;
+    }
+    transaction.execute(sqlx::raw_sql(MAKE_PARTITIONS)).await.map_err(driver)?;
+    transaction.commit().await.map_err(driver)?;
+    Ok(upgrade)
+}
+
+/// What migrating would do. Changes nothing.
+pub(super) async fn check(address: &Address) -> Result<Upgrade, StoreError> {
+    let mut connection = address.connect().await.map_err(|error| failed(address, error))?;
+    let driver = |error: sqlx::Error| failed(address, error);
+    let mut transaction = connection.begin().await.map_err(driver)?;
+    let begin = address.settings(TIME_MAX);
+    transaction.execute(sqlx::raw_sql(AssertSqlSafe(begin))).await.map_err(driver)?;
+    let upgrade = look(&mut transaction, address).await;
+    drop(transaction);
+    let _ = connection.close().await;
+    upgrade
+}
+
+async fn look(connection: &mut PgConnection, address: &Address) -> Result<Upgrade, StoreError> {
+    let driver = |error: sqlx::Error| failed(address, error);
+    let migrations = migrations();
+    let to = migrations.iter().last().map_or(0, |migration| migration.version);
+    let known: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
+        .persistent(false)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(driver)?;
+    if !known {
+        return Ok(Upgrade { from: 0, to });
+    }
+    let applied: Vec<(i64, Vec<u8>)> =
+        sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations ORDER BY version")
+            .persistent(false)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(driver)?;
+    let from = applied.last().map_or(0, |(version, _)| *version);
+    if from > to {
+        let version = env!("CARGO_PKG_VERSION");
+        let reason = format!(
+            "it has schema {from:04}, made by a newer Spandrel; this one, {version}, knows schemas up to {to:04}. \
+             Nothing was changed"
+        );
+        return Err(failed(address, reason));
+    }
+    let expected = migrations.iter().map(|migration| (migration.version, &*migration.checksum));
+    for ((version, checksum), expected) in applied.iter().zip(expected) {
+        if (*version, &**checksum) != expected {
+            let reason = format!(
+                "its migration {version:04} is not the one that this program has: it was made by another variant of \
+                 Spandrel, or a migration was edited after its release. Nothing was changed"
+            );
+            return Err(failed(address, reason));
+        }
+    }
+    Ok(Upgrade { from, to })
+}

@@ -1,0 +1,168 @@
+//! What the writing thread does on a server: as other servers do it at the same time, a transaction may be in another's
+//! way, and is then made again.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle as Runtime;
+
+use super::address::Address;
+use super::contents::{self, Rows};
+use super::link::{Link, Patience};
+use crate::clock::Clock;
+use crate::cost::Prices;
+use crate::store::sql::{Connection as _, PIECE_ROWS, Work, any, commit, is_pending, manage, params, piece};
+use crate::store::{Caller, Change, Manage, ManageRefusal, Refusal, StoreError, StoreOptions, Submission};
+
+/// How long a transaction may take.
+const TIME_MAX: Duration = Duration::from_secs(60);
+
+/// How often a transaction is tried while other servers are in its way.
+const TRIES: u32 = 30;
+
+/// How often it is seen to that the months to come have partitions.
+const PARTITIONS_EVERY: Duration = Duration::from_secs(6 * 3_600);
+
+/// What the thread works with.
+pub(super) struct ServerWork {
+    address: Address,
+    runtime: Runtime,
+    durable: bool,
+    /// The connection, if there is one.
+    link: Option<Link>,
+    clock: Clock,
+    prices: Arc<Prices>,
+    environments_max: usize,
+    partitions_made: Instant,
+}
+
+impl ServerWork {
+    pub(super) fn new(address: Address, options: StoreOptions, clock: Clock, prices: Arc<Prices>) -> Self {
+        Self {
+            address,
+            runtime: Runtime::current(),
+            durable: options.durable,
+            link: None,
+            clock,
+            prices,
+            environments_max: options.environments_max,
+            partitions_made: Instant::now(),
+        }
+    }
+
+    /// Begins a transaction. A connection that was idle may have ended meanwhile.
+    fn begin(&mut self) -> Result<&Link, StoreError> {
+        let begin = format!(
+            "BEGIN; {}; SET LOCAL synchronous_commit = {}; SET LOCAL idle_in_transaction_session_timeout = {}",
+            self.address.settings(TIME_MAX),
+            if self.durable { "on" } else { "off" },
+            TIME_MAX.as_millis()
+        );
+        if let Some(link) = self.link.take() {
+            link.have(Patience::of(TIME_MAX));
+            if link.batch(&begin).is_ok() {
+                return Ok(self.link.insert(link));
+            }
+        }
+        let connection = self.runtime.block_on(self.address.connect())?;
+        let link = Link::new(connection, self.runtime.clone(), self.address.keeps_statements, Patience::of(TIME_MAX));
+        link.batch(&begin)?;
+        Ok(self.link.insert(link))
+    }
+
+    /// Does something in a transaction, which is given up if `keeps` says so of what came out.
+    fn transaction<T>(
+        &mut self,
+        make: impl Fn(&Link) -> Result<T, StoreError>,
+        keeps: impl Fn(&T) -> bool,
+    ) -> Result<T, StoreError> {
+        for tried in 0.. {
+            let link = self.begin()?;
+            let outcome = make(link).and_then(|made| {
+                link.batch(if keeps(&made) { "COMMIT" } else { "ROLLBACK" })?;
+                Ok(made)
+            });
+            let error = match outcome {
+                Ok(made) => return Ok(made),
+                Err(error) => error,
+            };
+            let collided = link.collided();
+            if link.is_broken() || link.batch("ROLLBACK").is_err() {
+                self.link = None;
+            }
+            if !collided || tried + 1 >= TRIES {
+                return Err(error);
+            }
+            // Not all at once again.
+            std::thread::sleep(Duration::from_millis(u64::from(tried.min(10)) * u64::from(rand_part())));
+        }
+        unreachable!("it ends within the tries")
+    }
+}
+
+/// Some number from 0 to 7.
+fn rand_part() -> u32 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.subsec_nanos() / 1_000 % 8)
+}
+
+impl Work for ServerWork {
+    fn commit(&mut self, submissions: &[Submission]) -> Result<Vec<Result<(), Refusal>>, StoreError> {
+        let (clock, prices, environments_max) = (self.clock.clone(), Arc::clone(&self.prices), self.environments_max);
+        let make = |link: &Link| {
+            for submission in submissions {
+                if let Change::PutAttachment(attachment) = &submission.change {
+                    contents::put(link, &attachment.file)?;
+                }
+            }
+            commit(link, submissions, &clock, &prices, environments_max)
+        };
+        self.transaction(make, |_| true)
+    }
+
+    fn manage(&mut self, caller: &Caller, change: &Manage) -> Result<Result<(), ManageRefusal>, StoreError> {
+        let clock = self.clock.clone();
+        self.transaction(|link| manage(link, caller, change, &clock), Result::is_ok)
+    }
+
+    fn check_writable(&mut self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let sql = "INSERT INTO writable (one, checked_at) VALUES (1, ?1) \
+                   ON CONFLICT (one) DO UPDATE SET checked_at = excluded.checked_at";
+        self.transaction(|link| link.execute(sql, params![now]), |_| true).map(drop)
+    }
+
+    fn is_pending(&mut self) -> Result<bool, StoreError> {
+        self.transaction(is_pending, |_| false)
+    }
+
+    fn remove_piece(&mut self) -> Result<bool, StoreError> {
+        let make = |link: &Link| {
+            // One server removes at a time; the others would only wait for it.
+            let mine =
+                "SELECT 1 WHERE pg_try_advisory_xact_lock(hashtextextended(current_schema() || '.spandrel.purge', 0))";
+            if !any(link, mine, &[])? {
+                return Ok(false);
+            }
+            contents::lock_loose(link, PIECE_ROWS)?;
+            piece(link, &Rows)
+        };
+        self.transaction(make, |_| true)
+    }
+
+    fn after(&mut self) {
+        if self.partitions_made.elapsed() < PARTITIONS_EVERY {
+            return;
+        }
+        self.partitions_made = Instant::now();
+        let make = |link: &Link| any(link, "SELECT 1 FROM make_partitions((now() AT TIME ZONE 'UTC')::date, 4)", &[]);
+        if let Err(error) = self.transaction(make, |_| true) {
+            tracing::warn!(%error, "the partitions of the next months could not be made");
+        }
+    }
+
+    fn close(self) {
+        if let Some(connection) = self.link.and_then(Link::into_connection) {
+            let _ = self.runtime.block_on(sqlx::Connection::close(connection));
+        }
+    }
+}

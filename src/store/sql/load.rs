@@ -1,0 +1,222 @@
+//! What a commit needs to know before it decides.
+
+use std::sync::Arc;
+
+use super::workspaces::Workspaces;
+use super::{Connection, Keep, SPANS, TRACES, Wanted as WantedRows, first, id, integer, params, purge, rows, text};
+use crate::model::Id;
+use crate::record::{Entity, Row, Target};
+use crate::store::apply::{Commit, Key, Wanted, WantedThread};
+use crate::store::cells::{
+    PAYLOAD_COLUMNS, SPAN_COLUMNS, TRACE_COLUMNS, TRACE_PAYLOAD_COLUMNS, entity, json, read_span, read_trace,
+};
+use crate::store::condition::COMMENT_IN_REACH;
+use crate::store::{StoreError, Submission};
+
+pub(in crate::store) fn load<C: Connection>(
+    connection: &C,
+    submissions: &[Submission],
+    workspaces: &mut Workspaces,
+) -> Result<Commit, StoreError> {
+    let mut wanted = Wanted::by(submissions);
+    let mut commit = Commit::default();
+    // What a comment is about may go in the same commit, and the comment with it.
+    if !wanted.comments.is_empty() {
+        let about = comments(connection, &wanted, workspaces)?.into_iter();
+        let spans = about.filter(|(_, target)| target.entity == Entity::Span);
+        wanted.spans.extend(spans.map(|(comment, target)| (comment.0, target.id)));
+        wanted.spans.sort_unstable();
+        wanted.spans.dedup();
+    }
+    projects(connection, &wanted, workspaces, &mut commit)?;
+    let of_threads = threads(connection, &wanted, workspaces, &mut commit)?;
+    purge::make_way(connection, workspaces, &wanted.spans)?;
+    let payloads = C::DIALECT.payloads(&SPANS, "s", "p");
+    let sql = format!("SELECT s.id, s.key, {DELETED}, {SPAN_COLUMNS}, {PAYLOAD_COLUMNS} FROM spans s{payloads} WHERE ");
+    each_row(
+        connection,
+        Entity::Span,
+        &sql,
+        &wanted.spans,
+        workspaces,
+        |row| read_span(row, 3),
+        |id, stored| commit.know_span(id, stored),
+    )?;
+    let payloads = C::DIALECT.payloads(&TRACES, "s", "p");
+    let sql = format!(
+        "SELECT s.id, s.key, {DELETED}, {TRACE_COLUMNS}, {TRACE_PAYLOAD_COLUMNS} FROM traces s{payloads} WHERE "
+    );
+    each_row(
+        connection,
+        Entity::Trace,
+        &sql,
+        &wanted.traces,
+        workspaces,
+        |row| read_trace(row, 3),
+        |id, stored| commit.know_trace(id, stored),
+    )?;
+    // What goes with its thread is not written to: its payloads are not needed.
+    let sql = format!("SELECT s.id, s.key, {DELETED}, {TRACE_COLUMNS}, NULL, NULL, NULL FROM traces s WHERE ");
+    each_row(
+        connection,
+        Entity::Trace,
+        &sql,
+        &of_threads,
+        workspaces,
+        |row| read_trace(row, 3),
+        |id, stored| commit.know_trace(id, stored),
+    )?;
+    for (comment, target) in comments(connection, &wanted, workspaces)? {
+        commit.know_comment(comment, target);
+    }
+    Ok(commit)
+}
+
+fn projects<C: Connection>(
+    connection: &C,
+    wanted: &Wanted,
+    workspaces: &mut Workspaces,
+    commit: &mut Commit,
+) -> Result<(), StoreError> {
+    // None of them is renamed or deleted while something is written to it.
+    let kept = C::DIALECT.keep("j", Keep::Unchanged);
+    let by_name = format!(
+        "SELECT j.key FROM projects j WHERE j.workspace = ?1 AND j.name_folded = ?2 AND j.deleted_at IS NULL{kept}"
+    );
+    let mut names: Vec<_> = wanted.names.iter().collect();
+    names.sort_unstable();
+    for (workspace, name) in names {
+        let Some(key) = workspaces.find(connection, workspace)? else { continue };
+        if let Some(key) = first(connection, &by_name, params![key, name], |row| integer(row, 0))? {
+            commit.know_project_name(workspace.clone(), name.clone(), key);
+        }
+    }
+    let by_id =
+        format!("SELECT j.key FROM projects j WHERE j.workspace = ?1 AND j.id = ?2 AND j.deleted_at IS NULL{kept}");
+    let mut ids: Vec<_> = wanted.ids.iter().collect();
+    ids.sort_unstable();
+    for (workspace, id) in ids {
+        let Some(key) = workspaces.find(connection, workspace)? else { continue };
+        if let Some(key) = first(connection, &by_id, params![key, id], |row| integer(row, 0))? {
+            commit.know_project_id((workspace.clone(), *id), key);
+        }
+    }
+    Ok(())
+}
+
+/// Looks up threads. Returns the traces of those that are to go, without those that are loaded anyway.
+fn threads<C: Connection>(
+    connection: &C,
+    wanted: &Wanted,
+    workspaces: &mut Workspaces,
+    commit: &mut Commit,
+) -> Result<Vec<Key>, StoreError> {
+    const COLUMNS: &str = "h.id, h.project, h.thread_id, h.tags";
+    let kept = C::DIALECT.keep("h", Keep::Mine);
+    let know = |commit: &mut Commit, workspace: &Arc<str>, sql: &str, params: &[super::Param<'_>]| {
+        connection.each(sql, params, |row| {
+            let thread = (integer(row, 1)?, text(row, 2)?);
+            commit.know_thread((Arc::clone(workspace), id(row, 0)?), thread, json(row, 3, "tags")?.unwrap_or_default());
+            Ok(true)
+        })
+    };
+    let by_id = format!(
+        "SELECT {COLUMNS} FROM threads h JOIN projects j ON j.key = h.project WHERE h.id = ?1 AND j.workspace = ?2 \
+         AND j.deleted_at IS NULL{kept}"
+    );
+    let mut thread_ids: Vec<_> = wanted.thread_ids.iter().collect();
+    thread_ids.sort_unstable();
+    for (workspace, id) in thread_ids {
+        let Some(key) = workspaces.find(connection, workspace)? else { continue };
+        know(commit, workspace, &by_id, params![id, key])?;
+    }
+    let by_name = format!("SELECT {COLUMNS} FROM threads h WHERE h.project = ?1 AND h.thread_id = ?2{kept}");
+    let mut traces = Vec::new();
+    for WantedThread { workspace, project, thread_id, whole } in &wanted.threads {
+        let Some(project) = commit.project(workspace, project) else { continue };
+        if *whole {
+            know(commit, workspace, &by_name, params![project, thread_id])?;
+            let sql = "SELECT id FROM traces WHERE project = ?1 AND thread_id = ?2";
+            let ids = rows(connection, sql, params![project, thread_id], |row| id(row, 0))?;
+            traces.extend(ids.into_iter().map(|id| (Arc::clone(workspace), id)));
+        } else {
+            let sql = "SELECT count(*) FROM traces WHERE project = ?1 AND thread_id = ?2";
+            let number = first(connection, sql, params![project, thread_id], |row| integer(row, 0))?;
+            commit.know_traces((project, thread_id.clone()), number.unwrap_or_default());
+        }
+    }
+    traces.sort_unstable();
+    traces.dedup();
+    traces.retain(|trace| wanted.traces.binary_search(trace).is_err());
+    Ok(traces)
+}
+
+/// Whether the row's project is deleted.
+const DELETED: &str = "(SELECT j.deleted_at IS NOT NULL FROM projects j WHERE j.key = s.project)";
+
+/// Loads rows; `know` is told of each, and of each that is not there. Those of deleted projects are not: what is written
+/// to their ids now is new.
+fn each_row<C: Connection, F>(
+    connection: &C,
+    of: Entity,
+    sql: &str,
+    wanted: &[Key],
+    workspaces: &mut Workspaces,
+    read: impl Fn(&C::Row<'_>) -> Result<Row<F>, StoreError>,
+    mut know: impl FnMut(Key, Option<(i64, Row<F>)>),
+) -> Result<(), StoreError> {
+    let table = if of == Entity::Span { "spans" } else { "traces" };
+    for wanted in wanted.chunk_by(|one, other| one.0 == other.0) {
+        let Some((name, _)) = wanted.first() else { continue };
+        let mut lost = Vec::new();
+        let mut rest = wanted.iter();
+        if let Some(workspace) = workspaces.find(connection, name)? {
+            let ids: Vec<Id> = wanted.iter().map(|key| key.1).collect();
+            let rows = WantedRows { workspace, ids: &ids, alias: "s", column: "id", probe: Some(table) };
+            connection.of_ids(sql, rows, |row| {
+                let (row_id, row_key) = (id(row, 0)?, integer(row, 1)?);
+                // They come in the order in which they were asked for.
+                for key in rest.by_ref() {
+                    if key.1 != row_id {
+                        know(key.clone(), None);
+                    } else if integer(row, 2)? != 0 {
+                        lost.push((workspace, row_id, row_key));
+                        know(key.clone(), None);
+                        break;
+                    } else {
+                        know(key.clone(), Some((row_key, read(row)?)));
+                        break;
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        for key in rest {
+            know(key.clone(), None);
+        }
+        for (workspace, id, key) in lost {
+            // What was counted and summed up there is asked for by nobody.
+            purge::remove(connection, workspace, of, id, key)?;
+        }
+    }
+    Ok(())
+}
+
+/// The comments that are there, with what they are about.
+fn comments<C: Connection>(
+    connection: &C,
+    wanted: &Wanted,
+    workspaces: &mut Workspaces,
+) -> Result<Vec<(Key, Target)>, StoreError> {
+    let sql = format!("SELECT entity, entity_id FROM comments c WHERE workspace = ?1 AND id = ?2{COMMENT_IN_REACH}");
+    let mut there = Vec::new();
+    for comment in &wanted.comments {
+        let Some(workspace) = workspaces.find(connection, &comment.0)? else { continue };
+        let found = first(connection, &sql, params![workspace, &comment.1], |row| {
+            let id = id(row, 1)?;
+            Ok(entity(integer(row, 0)?).map(|entity| Target { entity, id }))
+        })?;
+        there.extend(found.flatten().map(|target| (comment.clone(), target)));
+    }
+    Ok(there)
+}

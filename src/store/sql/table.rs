@@ -1,0 +1,239 @@
+//! What is written many rows at a time.
+
+use super::{Dialect, Param};
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Holds {
+    Integer,
+    Real,
+    Text,
+    Bytes,
+}
+
+/// A column.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) struct Column {
+    pub name: &'static str,
+    pub holds: Holds,
+}
+
+const fn integer(name: &'static str) -> Column {
+    Column { name, holds: Holds::Integer }
+}
+
+const fn real(name: &'static str) -> Column {
+    Column { name, holds: Holds::Real }
+}
+
+const fn text(name: &'static str) -> Column {
+    Column { name, holds: Holds::Text }
+}
+
+const fn bytes(name: &'static str) -> Column {
+    Column { name, holds: Holds::Bytes }
+}
+
+/// How many columns name a row of a [`Table`]: workspace and id, the first two.
+pub(in crate::store) const IDENTITY: usize = 2;
+
+/// The rows of one kind of thing, with their payloads: those may be in a table of their own.
+#[derive(Debug)]
+pub(in crate::store) struct Table {
+    pub name: &'static str,
+    pub columns: &'static [Column],
+    /// The payloads' table.
+    pub payloads: &'static str,
+    /// Its column that names the row.
+    pub owner: &'static str,
+    pub payload_columns: &'static [Column],
+}
+
+/// A row to be written.
+#[derive(Debug)]
+pub(in crate::store) struct Row<'r> {
+    /// Its key; none if it is new.
+    pub key: Option<i64>,
+    /// Values of [`Table::columns`].
+    pub columns: Vec<Param<'r>>,
+    /// Values of [`Table::payload_columns`], if they are to be written.
+    pub payloads: Option<Vec<Param<'r>>>,
+}
+
+pub(in crate::store) static SPANS: Table = Table {
+    name: "spans",
+    columns: &[
+        integer("workspace"),
+        bytes("id"),
+        integer("project"),
+        bytes("trace_id"),
+        bytes("parent_span_id"),
+        text("name"),
+        integer("type"),
+        integer("start_time"),
+        integer("end_time"),
+        text("model"),
+        text("provider"),
+        text("tags"),
+        text("usage"),
+        text("error_info"),
+        text("cost"),
+        real("cost_value"),
+        real("ttft"),
+        integer("source"),
+        text("environment"),
+        integer("created_at"),
+        text("created_by"),
+        integer("last_updated_at"),
+        text("last_updated_by"),
+        integer("newest_stamp"),
+        integer("newest_ended"),
+        integer("updated"),
+        text("others"),
+        text("tag_edits"),
+        text("cost_version"),
+        integer("payloads"),
+    ],
+    payloads: "span_payloads",
+    owner: "span",
+    payload_columns: &[
+        text("input"),
+        text("output"),
+        text("metadata"),
+        text("metadata_model"),
+        integer("metadata_has_provider"),
+    ],
+};
+
+pub(in crate::store) static TRACES: Table = Table {
+    name: "traces",
+    columns: &[
+        integer("workspace"),
+        bytes("id"),
+        integer("project"),
+        text("name"),
+        integer("start_time"),
+        integer("end_time"),
+        text("tags"),
+        text("error_info"),
+        real("ttft"),
+        text("thread_id"),
+        integer("source"),
+        text("environment"),
+        integer("created_at"),
+        text("created_by"),
+        integer("last_updated_at"),
+        text("last_updated_by"),
+        integer("newest_stamp"),
+        integer("newest_ended"),
+        integer("updated"),
+        text("others"),
+        text("tag_edits"),
+        integer("payloads"),
+    ],
+    payloads: "trace_payloads",
+    owner: "trace",
+    payload_columns: &[text("input"), text("output"), text("metadata")],
+};
+
+/// What is done with a row.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) enum Verb {
+    /// It is put in, or what follows ` ON CONFLICT ` is done.
+    Insert(Option<fn(Dialect) -> String>),
+    /// The row that the first columns name gets the others.
+    Update(usize),
+    /// The row that the columns name goes.
+    Delete,
+}
+
+/// A statement that is run for many rows alike.
+#[derive(Debug)]
+pub(in crate::store) struct Statement {
+    pub verb: Verb,
+    pub table: &'static str,
+    pub columns: &'static [Column],
+}
+
+const SUMS: &[Column] = &[
+    integer("workspace"),
+    bytes("trace_id"),
+    integer("project"),
+    integer("spans"),
+    integer("general_spans"),
+    integer("tool_spans"),
+    integer("llm_spans"),
+    integer("guardrail_spans"),
+    text("usage"),
+    text("usage_spans"),
+    text("providers"),
+    text("cost"),
+    real("cost_value"),
+];
+
+/// How many columns name a row of what traces amount to.
+const SUMS_IDENTITY: usize = 3;
+
+pub(super) static INSERT_SUMS: Statement = Statement { verb: Verb::Insert(None), table: "trace_sums", columns: SUMS };
+
+pub(super) static UPDATE_SUMS: Statement =
+    Statement { verb: Verb::Update(SUMS_IDENTITY), table: "trace_sums", columns: SUMS };
+
+pub(super) static DELETE_SUMS: Statement = Statement {
+    verb: Verb::Delete,
+    table: "trace_sums",
+    columns: &[integer("workspace"), bytes("trace_id"), integer("project")],
+};
+
+pub(super) static COUNT_SPANS: Statement = Statement {
+    verb: Verb::Insert(Some(|dialect| {
+        format!("{} DO UPDATE SET spans = project_span_counts.spans + excluded.spans", dialect.counter("project, type"))
+    })),
+    table: "project_span_counts",
+    columns: &[integer("project"), integer("type"), integer("spans")],
+};
+
+pub(super) static COUNT_TRACES: Statement = Statement {
+    verb: Verb::Insert(Some(|dialect| {
+        format!(
+            "{} DO UPDATE SET traces = project_trace_counts.traces + excluded.traces, \
+             last_updated_at = max(project_trace_counts.last_updated_at, excluded.last_updated_at)",
+            dialect.counter("project")
+        )
+    })),
+    table: "project_trace_counts",
+    columns: &[integer("project"), integer("traces"), integer("last_updated_at")],
+};
+
+pub(super) static PUT_SCORE: Statement = Statement {
+    verb: Verb::Insert(Some(|_| {
+        "(workspace, entity, entity_id, name, author, queue_id) DO UPDATE SET value = excluded.value, \
+         category_name = excluded.category_name, reason = excluded.reason, source = excluded.source, \
+         created_at = excluded.created_at, created_by = excluded.created_by, \
+         last_updated_at = excluded.last_updated_at, last_updated_by = excluded.last_updated_by"
+            .to_owned()
+    })),
+    table: "scores",
+    columns: &[
+        integer("workspace"),
+        integer("entity"),
+        bytes("entity_id"),
+        text("name"),
+        text("author"),
+        bytes("queue_id"),
+        text("value"),
+        text("category_name"),
+        text("reason"),
+        integer("source"),
+        integer("created_at"),
+        text("created_by"),
+        integer("last_updated_at"),
+        text("last_updated_by"),
+    ],
+};
+
+/// Columns, each as `spelled`, one after the other.
+pub(in crate::store) fn list(columns: &[Column], between: &str, spelled: impl Fn(usize, &Column) -> String) -> String {
+    let columns: Vec<String> = columns.iter().enumerate().map(|(at, column)| spelled(at, column)).collect();
+    columns.join(between)
+}

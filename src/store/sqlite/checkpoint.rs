@@ -1,0 +1,115 @@
+//! Checkpoints: what commits put into the journal goes into the file beside them, not within them.
+//!
+//! A thread with a connection of its own copies pages while commits go on. It never gets to the end of a journal that
+//! grows meanwhile, and only from its end can a journal begin anew: the little that is left is copied by the writer,
+//! between two commits.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, SyncSender};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+
+use super::PAGE_BYTES;
+use super::errors::from_rusqlite;
+use super::writer::connect;
+use crate::store::StoreError;
+use crate::store::StoreOptions;
+
+/// The part of its largest size at which a checkpoint of the journal begins. Chosen: there is time for it while the
+/// journal grows on.
+const BEGIN_PART: i64 = 4;
+
+/// What may be left to the writer. Chosen: about 10 ms of writing.
+const LEFT_BYTES_MAX: i64 = 8 << 20;
+
+/// After so many rounds it is left to the writer in any case.
+const ROUNDS_MAX: usize = 4;
+
+/// The thread that makes checkpoints.
+#[derive(Debug)]
+pub struct Checkpoints {
+    /// Size of the journal from which the writer tries to copy all of it before it goes on.
+    bytes_max: i64,
+    wake: Option<SyncSender<()>>,
+    /// Whether all but a little is copied.
+    almost: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Pages of a journal: all, and those that are in the file already.
+struct Pages {
+    all: i64,
+    copied: i64,
+}
+
+impl Checkpoints {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or no thread can be made.
+    pub fn start(path: &Path, options: StoreOptions) -> Result<Self, StoreError> {
+        let connection = connect(path, options).map_err(from_rusqlite)?;
+        let (wake, woken) = mpsc::sync_channel(1);
+        let almost = Arc::new(AtomicBool::new(false));
+        let done = Arc::clone(&almost);
+        let work = move || {
+            while woken.recv().is_ok() {
+                copy_most(&connection);
+                done.store(true, Ordering::Release);
+            }
+        };
+        let thread = std::thread::Builder::new().name("checkpoints".to_owned()).spawn(work);
+        let thread = thread.map_err(|error| StoreError::Other(error.into()))?;
+        let bytes_max = i64::try_from(options.journal_bytes_max).unwrap_or(i64::MAX);
+        Ok(Self { bytes_max, wake: Some(wake), almost, thread: Some(thread) })
+    }
+
+    /// To be called by the writer between commits, with its connection.
+    pub fn after_commit(&self, connection: &Connection) {
+        let Some(bytes) = told(run(connection, "NOOP")).map(|pages| pages.all * i64::from(PAGE_BYTES)) else { return };
+        if self.almost.swap(false, Ordering::AcqRel) || bytes >= self.bytes_max {
+            told(run(connection, "PASSIVE"));
+        } else if bytes >= self.bytes_max / BEGIN_PART
+            && let Some(wake) = &self.wake
+        {
+            // It is awake already when there is no room.
+            let _ = wake.try_send(());
+        }
+    }
+}
+
+impl Drop for Checkpoints {
+    fn drop(&mut self) {
+        self.wake = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Copies what can be copied at once.
+pub(super) fn copy_now(connection: &Connection) {
+    told(run(connection, "PASSIVE"));
+}
+
+fn copy_most(connection: &Connection) {
+    for _ in 0..ROUNDS_MAX {
+        let Some(pages) = told(run(connection, "PASSIVE")) else { return };
+        if (pages.all - pages.copied) * i64::from(PAGE_BYTES) <= LEFT_BYTES_MAX {
+            return;
+        }
+    }
+}
+
+fn run(connection: &Connection, mode: &str) -> rusqlite::Result<Pages> {
+    let mut checkpoint = connection.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?;
+    checkpoint.query_row([], |row| Ok(Pages { all: row.get(1)?, copied: row.get(2)? }))
+}
+
+/// A checkpoint that fails is made another time; what is in the journal is safe there.
+fn told(outcome: rusqlite::Result<Pages>) -> Option<Pages> {
+    outcome.inspect_err(|error| tracing::warn!(%error, "a checkpoint failed")).ok()
+}
