@@ -26,6 +26,7 @@ mod stats;
 mod stream;
 mod strict;
 mod swagger_ui;
+mod test_api;
 mod threads;
 mod toggles;
 mod traces;
@@ -49,12 +50,13 @@ pub use document::Document;
 pub use middleware::{Prefix, rewrite};
 pub use strict::{Strict, Strictness};
 pub use swagger_ui::START;
+pub use test_api::{HungUp, TestApi, TestConfig};
 pub use ui::Ui;
 
-/// The operations and the document generated from them, not yet finished. The lines of each tag stand in the order of the
+/// The operations, those for tests by themselves, and the document generated from all of them, not yet finished. The lines of each tag stand in the order of the
 /// published documentation: it is the order of the document, and that of Swagger UI.
-fn operations() -> (Router<AppState>, OpenApi) {
-    OpenApiRouter::with_openapi(document::skeleton())
+fn operations() -> (Router<AppState>, Router<AppState>, OpenApi) {
+    let (operations, mut document) = OpenApiRouter::with_openapi(document::skeleton())
         .routes(routes!(comments::add_span_comment))
         .routes(routes!(feedback::add_span_feedback_score))
         .routes(routes!(spans::create_spans, spans::batch_update_spans))
@@ -143,19 +145,25 @@ fn operations() -> (Router<AppState>, OpenApi) {
         .routes(routes!(health::is_alive))
         .routes(routes!(health::version))
         .routes(routes!(health::health))
-        .split_for_parts()
+        .split_for_parts();
+    let (for_tests, described) = test_api::operations().split_for_parts();
+    document.merge(described);
+    (operations, for_tests, document)
 }
 
 /// The document of what [`router`] serves.
 #[must_use]
 pub fn document() -> Document {
-    Document::finish(&operations().1)
+    Document::finish(&operations().2)
 }
 
 /// Everything that is answered; with a user interface in the place of our own first page, if there is one.
 pub fn router(state: AppState, ui: Option<Ui>) -> Router {
-    let (mut operations, generated) = operations();
+    let (mut operations, for_tests, generated) = operations();
     let document = Document::finish(&generated);
+    if state.test.is_some() {
+        operations = operations.merge(for_tests);
+    }
     if let Some(strict) = &state.strict {
         let layer = from_fn_with_state((Arc::clone(strict), state.clone()), strict::check);
         operations = operations.route_layer(layer);
@@ -169,6 +177,10 @@ pub fn router(state: AppState, ui: Option<Ui>) -> Router {
         .method_not_allowed_fallback(unknown::method)
         // Our own limit, which is larger, answers in our own words.
         .layer(DefaultBodyLimit::disable())
-        .with_state(state);
-    middleware::around(app)
+        .with_state(state.clone());
+    let app = middleware::around(app);
+    match &state.test {
+        None => app,
+        Some(test) => app.layer(from_fn_with_state((Arc::clone(test), state), test_api::around)),
+    }
 }

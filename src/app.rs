@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, BodyLimits, Strict, Ui};
+use crate::api::{self, BodyLimits, Strict, TestApi, Ui};
 use crate::aside::Aside;
 use crate::clock::Clock;
 use crate::config::ServeConfig;
@@ -50,6 +50,8 @@ pub struct AppState {
     pub aside: Arc<Aside>,
     /// What requests are held to before handlers see them, in strict mode.
     pub strict: Option<Arc<Strict>>,
+    /// What tests of other programs ask, if they may.
+    pub test: Option<Arc<TestApi>>,
 }
 
 /// A server with everything it needs, ready to be run.
@@ -82,6 +84,7 @@ impl App {
             body_memory: Arc::new(Semaphore::new(config.body.units())),
             aside: Arc::new(aside),
             strict,
+            test: TestApi::new(config.test).map(Arc::new),
         };
         Ok(Self {
             state,
@@ -98,12 +101,25 @@ impl App {
     pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) {
         let Self { state, ui, committer, closing, grace, limits } = self;
         let store = Arc::clone(&state.store);
+        let beside = state.test.clone().map(|test| {
+            let (stopped, store) = (shutdown.clone(), Arc::clone(&store));
+            tokio::spawn(async move {
+                if let Err(error) = store.prepare_reset().await {
+                    tracing::warn!(%error, "a reset will have to be prepared when it is asked for");
+                }
+                stopped.cancelled().await;
+                test.end();
+            })
+        });
         let router = api::router(state, ui);
         server::serve(listener, router, limits, shutdown, grace).await;
         // What is in the queue is stored; requests that did not end in time find it closed.
         closing.cancel();
         if committer.await.is_err() {
             tracing::error!("the committing task failed");
+        }
+        if let Some(beside) = beside {
+            let _ = beside.await;
         }
         store.close().await;
     }

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::api::{BodyLimits, Strictness};
+use crate::api::{BodyLimits, Strictness, TestConfig};
 use crate::healthcheck::Question;
 use crate::ingest::IngestLimits;
 use crate::model::TextLimits;
+use crate::parent::Parent;
 use crate::scan::JsonLimits;
 use crate::server::ConnectionLimits;
 use crate::store::StoreOptions;
@@ -137,6 +138,11 @@ pub struct ServeConfig {
     /// File to write the base URL to once the server answers.
     #[arg(long, env = "SPANDREL_READY_FILE", value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
+    /// End with the process that started this one, or with the one whose id is stated: then also if that one has ended
+    /// already.
+    #[arg(long, env = "SPANDREL_EXIT_WITH_PARENT", value_name = "ID", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    pub exit_with_parent: Option<Parent>,
     /// File with the prices that costs are estimated by, in place of the built-in ones: LiteLLM's
     /// `model_prices_and_context_window.json`, or one cut from it.
     #[arg(long, env = "SPANDREL_PRICES", value_name = "FILE")]
@@ -179,6 +185,9 @@ pub struct ServeConfig {
     /// The texts in it.
     #[command(flatten, next_help_heading = "Limits on texts")]
     pub text: TextLimits,
+    /// Tests of clients.
+    #[command(flatten, next_help_heading = "Tests of clients")]
+    pub test: TestConfig,
     /// Writes that wait.
     #[command(flatten, next_help_heading = "Limits on waiting writes")]
     pub ingest: IngestLimits,

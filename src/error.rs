@@ -48,6 +48,8 @@ pub enum ApiError {
     },
     /// 408: the body did not arrive in time.
     TooSlow,
+    /// 408: what was waited for is not there.
+    NotYet(String),
     /// 503: cannot be answered by this process.
     Unavailable(&'static str),
     /// 500: it is stored where the database is damaged; told in the log.
@@ -77,7 +79,7 @@ impl ApiError {
             Self::BadRequest { .. } | Self::OffContract(_) => StatusCode::BAD_REQUEST,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::TooSlow | Self::NotYet(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -86,6 +88,17 @@ impl ApiError {
             Self::TryLater { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Damaged | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// What is wrong with the request, place by place.
+    pub fn into_violations(self) -> Vec<Violation> {
+        let status = self.status();
+        let ErrorMessage { message, violations, .. } = self.into_message(status);
+        if violations.is_empty() {
+            message.iter().map(|text| Violation::new("", "", text)).collect()
+        } else {
+            violations
         }
     }
 
@@ -105,6 +118,7 @@ impl ApiError {
                 errors.join("; ")
             }
             Self::NotFound(message)
+            | Self::NotYet(message)
             | Self::TooLarge(message)
             | Self::UnsupportedMediaType(message)
             | Self::TryLater { message, .. } => message,

@@ -90,6 +90,7 @@ struct Shared {
     /// By commits that are large enough to tell; 0 before there was any.
     rows_a_second: AtomicU64,
     trouble: watch::Sender<Option<&'static str>>,
+    commits: watch::Sender<()>,
 }
 
 /// The way into the queue.
@@ -113,6 +114,7 @@ impl Ingest {
             bytes: AtomicUsize::new(0),
             rows_a_second: AtomicU64::new(0),
             trouble: watch::Sender::new(None),
+            commits: watch::Sender::new(()),
         });
         let task = tokio::spawn(run(Arc::clone(&store), waiting, Arc::clone(&shared), closing));
         (Self { store, queue, shared }, task)
@@ -145,10 +147,28 @@ impl Ingest {
         // On a task of its own: a client that leaves does not give the room back before the change is made.
         let task = tokio::spawn(async move {
             let outcome = store.manage(caller, change).await.map_err(|error| failed(&error, &shared));
+            shared.commits.send_replace(());
             shared.release(1, bytes);
             outcome
         });
         task.await.unwrap_or(Err(SubmitError::Failed))
+    }
+
+    /// Empties the store; what still waits to be stored is stored after it.
+    ///
+    /// # Errors
+    /// When it is as it was.
+    pub async fn reset(&self) -> Result<(), SubmitError> {
+        self.check_taken()?;
+        let outcome = self.store.reset().await.map_err(|error| failed(&error, &self.shared));
+        self.shared.commits.send_replace(());
+        outcome
+    }
+
+    /// Is told of what was stored after it was stored.
+    #[must_use]
+    pub fn commits(&self) -> watch::Receiver<()> {
+        self.shared.commits.subscribe()
     }
 
     /// Whether anything can be taken now: asked before a body is parsed, which would be for nothing.
@@ -336,6 +356,7 @@ async fn commit(store: &dyn Store, group: Vec<Waiting>, shared: &Shared) {
     };
     shared.timed(rows, begun.elapsed());
     shared.release(rows, bytes);
+    shared.commits.send_replace(());
     for (reply, answer) in replies.into_iter().zip(answers) {
         // A client that has left is no reason to stop.
         let _ = reply.send(answer);

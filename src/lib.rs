@@ -38,6 +38,7 @@ pub mod ingest;
 pub mod json_path;
 pub mod like;
 pub mod model;
+pub mod parent;
 pub mod record;
 pub mod scan;
 pub mod server;

@@ -145,6 +145,9 @@ async fn ask(config: &HealthcheckConfig) -> Result<ExitCode, Failure> {
 async fn serve(config: &ServeConfig) -> Result<ExitCode, Failure> {
     telemetry::start();
     let stop = shutdown::on_signal()?;
+    if let Some(parent) = config.exit_with_parent {
+        parent.watch(stop.clone()).map_err(|error| format!("cannot watch the parent process: {error}"))?;
+    }
     let clock = Clock::system();
     let ephemeral = config.ephemeral.then(Ephemeral::new).transpose()?;
     let database = ephemeral.as_ref().map_or_else(|| config.database.url.clone(), Ephemeral::url);

@@ -31,6 +31,7 @@ mod span_enums;
 mod span_filter;
 mod span_query;
 mod tags;
+mod test_api;
 mod text;
 mod thread;
 mod thread_query;
@@ -40,6 +41,7 @@ mod trace;
 mod trace_query;
 mod usage;
 mod validation;
+mod within;
 mod workspace;
 
 pub use activity::{ActivityType, RecentActivityItemPublic, RecentActivityPagePublic};
@@ -86,6 +88,7 @@ pub use span_enums::{Source, SpanType};
 pub use span_filter::{SpanFilter, TraceFilter, TraceThreadFilter, TraceThreadFilterPublic};
 pub use span_query::*;
 pub use tags::{Tags, UpdateTags};
+pub use test_api::*;
 pub use text::{Environment, ProjectName, trimmed};
 pub use thread::*;
 pub use thread_query::*;
@@ -95,6 +98,7 @@ pub use trace::*;
 pub use trace_query::*;
 pub use usage::{Usage, UsageSums};
 pub use validation::{ITEM, flatten};
+pub use within::Within;
 pub use workspace::{
     AuthDetailsHolder, OpikVersion, WorkspaceConfiguration, WorkspaceNameHolder, WorkspaceUserPermissions,
     WorkspaceVersion,

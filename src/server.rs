@@ -1,6 +1,8 @@
 //! Connections: taken, bounded, and let go of in good order.
 
-use std::convert::Infallible;
+mod socket;
+
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +18,9 @@ use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use crate::api;
+use crate::api::{self, HungUp};
+use crate::model::Hangup;
+use socket::{Reset, Socket};
 
 /// How many connections there may be, and how long they may be idle.
 #[derive(Debug, Clone, Copy, Args)]
@@ -73,11 +77,13 @@ pub(crate) async fn serve(
         // An answer of a few bytes should not wait for more.
         let _ = stream.set_nodelay(true);
         let router = router.clone();
+        let reset = Reset::default();
+        let socket = Socket::new(stream, reset.clone());
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-            let router = router.clone();
-            async move { Ok::<_, Infallible>(answer(router, request).await) }
+            let (router, reset) = (router.clone(), reset.clone());
+            async move { answer(router, request).await.inspect_err(|NoAnswer(how)| reset.ask_if(*how == Hangup::Reset)) }
         });
-        let mut stream = TimeoutWriter::new(stream);
+        let mut stream = TimeoutWriter::new(socket);
         stream.set_timeout(Some(Duration::from_secs(limits.stalled_seconds_max)));
         let connection = graceful.watch(http.serve_connection(TokioIo::new(Box::pin(stream)), service));
         let given_up = given_up.clone();
@@ -99,9 +105,25 @@ pub(crate) async fn serve(
     }
 }
 
-async fn answer(router: Router, request: hyper::Request<Incoming>) -> axum::response::Response {
-    match router.oneshot(api::rewrite(request.map(Body::new))).await {
+/// The connection ends instead.
+#[derive(Debug)]
+struct NoAnswer(Hangup);
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("no answer, as a test wants it")
+    }
+}
+
+impl std::error::Error for NoAnswer {}
+
+async fn answer(router: Router, request: hyper::Request<Incoming>) -> Result<axum::response::Response, NoAnswer> {
+    let response = match router.oneshot(api::rewrite(request.map(Body::new))).await {
         Ok(response) => response,
         Err(never) => match never {},
+    };
+    match response.extensions().get::<HungUp>() {
+        Some(HungUp(how)) => Err(NoAnswer(*how)),
+        None => Ok(response),
     }
 }

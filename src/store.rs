@@ -570,6 +570,18 @@ pub trait Store: Send + Sync + 'static {
     /// When it does not.
     async fn check_writable(&self) -> Result<(), StoreError>;
 
+    /// Makes the store what a new one is: all that was committed is gone, durably, whoever's it was.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the same call may succeed later; anything else where it will not.
+    async fn reset(&self) -> Result<(), StoreError>;
+
+    /// Makes ready what [`Store::reset`] needs, so that the first one takes no longer than the next.
+    ///
+    /// # Errors
+    /// When there is no place for it.
+    async fn prepare_reset(&self) -> Result<(), StoreError>;
+
     /// Finishes what is begun and lets go of the database.
     async fn close(&self);
 }

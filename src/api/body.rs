@@ -17,8 +17,8 @@ use super::problems::{self, VIOLATIONS_TOLD_MAX};
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::model::{
-    AuthDetailsHolder, BatchDelete, Comment, CompleteMultipartUploadRequest, DeleteAttachmentsRequest,
-    DeleteFeedbackScore, DeleteThreadFeedbackScores, DeleteTraceThreads, EnvironmentUpdate, EnvironmentWrite,
+    AuthDetailsHolder, Awaited, BatchDelete, Comment, CompleteMultipartUploadRequest, DeleteAttachmentsRequest,
+    DeleteFeedbackScore, DeleteThreadFeedbackScores, DeleteTraceThreads, EnvironmentUpdate, EnvironmentWrite, Fault,
     FeedbackCreate, FeedbackScore, FeedbackScoreBatch, FeedbackScoreBatchThread, FeedbackUpdate, KpiCardRequest,
     Limited, Object, ProjectMetricRequest, ProjectRetrieve, ProjectUpdate, ProjectWrite, SpanBatchUpdate,
     SpanBatchWrite, SpanSearchStreamRequest, SpanUpdate, SpanWrite, StartMultipartUploadRequest, TraceBatchUpdate,
@@ -124,6 +124,8 @@ bodies! {
     CompleteMultipartUploadRequest => None,
     DeleteAttachmentsRequest => None,
     AuthDetailsHolder => None,
+    Fault => None,
+    Awaited => None,
 }
 
 /// A body that was read and checked.
@@ -189,8 +191,13 @@ pub(super) async fn receive(headers: &HeaderMap, body: Body, state: &AppState) -
 
 /// The answer to a body that is not taken: its sender sees it once it has sent all.
 pub(super) async fn refuse(body: Body, error: ApiError) -> ApiError {
-    let _ = tokio::time::timeout(DRAIN_TIME_MAX, drain(body)).await;
+    drained(body).await;
     error
+}
+
+/// Lets a body come that nobody wants, within bounds.
+pub(super) async fn drained(body: Body) {
+    let _ = tokio::time::timeout(DRAIN_TIME_MAX, drain(body)).await;
 }
 
 async fn drain(mut body: Body) {

@@ -33,6 +33,8 @@ pub(super) const PROJECTS: &str = "Projects";
 pub(super) const REDIRECT: &str = "Redirect";
 /// Tag of what tells which features there are.
 pub(super) const SERVICE_TOGGLES: &str = "Service Toggles";
+/// Tag of what tests of other programs ask.
+pub(super) const TESTING: &str = "Testing";
 /// Tag of what tells who may do what.
 pub(super) const WORKSPACE_PERMISSIONS: &str = "Workspace permissions";
 /// Tag of the operations on workspaces.
@@ -59,6 +61,7 @@ pub(super) const WORKSPACES: &str = "Workspaces";
         (name = TRACES, description = "Trace related resources"),
         (name = WORKSPACE_PERMISSIONS, description = "Workspace permissions related resources"),
         (name = WORKSPACES, description = "Workspace related resources"),
+        (name = TESTING, description = "What tests of clients ask of a server that was started with `--test-api`; otherwise 404"),
         (name = REDIRECT, description = "Redirects for SDK generated links"),
     ),
 )]

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     include_str!("examples/spans.json"),
     include_str!("examples/traces.json"),
     include_str!("examples/attachments.json"),
@@ -13,6 +13,7 @@ const FILES: [&str; 8] = [
     include_str!("examples/feedback_definitions.json"),
     include_str!("examples/workspaces.json"),
     include_str!("examples/check.json"),
+    include_str!("examples/testing.json"),
 ];
 
 /// What is shown of one operation.

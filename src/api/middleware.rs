@@ -23,6 +23,10 @@ const COMPRESS_BYTES_MIN: u16 = 256;
 #[derive(Debug, Clone, Copy)]
 pub struct Prefix(pub &'static str);
 
+/// The address that a request was sent to, where it was made uniform.
+#[derive(Debug, Clone)]
+pub(super) struct Sent(pub(super) Uri);
+
 /// The prefix under which clients of the original reach it.
 const API: &str = "/api";
 
@@ -84,7 +88,8 @@ pub fn rewrite<B>(mut request: axum::http::Request<B>) -> axum::http::Request<B>
         let mut parts = request.uri().clone().into_parts();
         parts.path_and_query = PathAndQuery::try_from(with_query).ok();
         if let Ok(uri) = Uri::from_parts(parts) {
-            *request.uri_mut() = uri;
+            let sent = std::mem::replace(request.uri_mut(), uri);
+            request.extensions_mut().insert(Sent(sent));
         }
     }
     request.extensions_mut().insert(Prefix(prefix));

@@ -53,7 +53,7 @@ pub(super) fn small(count: u64) -> i32 {
 }
 
 /// A parameter that counts something, from 1.
-fn at_least_one(name: &str, value: Option<Whole>, otherwise: u32) -> Result<u32, ApiError> {
+pub(super) fn at_least_one(name: &str, value: Option<Whole>, otherwise: u32) -> Result<u32, ApiError> {
     match value {
         None => Ok(otherwise),
         Some(Whole(value)) => u32::try_from(value)

@@ -9,6 +9,7 @@ mod parameters;
 mod schema;
 mod words;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -16,19 +17,20 @@ use axum::body::Body;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, Method, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
 use clap::ValueEnum;
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::body::{self, Received};
 use super::problems::{self, VIOLATIONS_TOLD_MAX};
-use crate::app::AppState;
+use crate::app::{AppState, RequestLimits};
 use crate::error::ApiError;
 use crate::model::Violation;
-use crate::scan::scan;
+use crate::scan::{JsonLimits, scan};
 use parameters::Parameter;
 use schema::{Schema, Schemas};
 use words::Fault;
@@ -48,6 +50,17 @@ pub enum Strictness {
 
 /// Headers that are documented otherwise than as parameters.
 const HEADERS_PASSED_OVER: [&str; 3] = ["accept", "content-type", "authorization"];
+
+/// A request that was answered already.
+pub(super) struct Seen<'a> {
+    pub(super) method: &'a Method,
+    /// The path of its operation, with names in braces.
+    pub(super) template: Option<&'a str>,
+    pub(super) uri: &'a Uri,
+    pub(super) headers: &'a HeaderMap,
+    /// Its body, unpacked; none if it is not to be looked into.
+    pub(super) body: Option<&'a Vec<u8>>,
+}
 
 /// What each operation of the document asks of a request.
 #[derive(Debug)]
@@ -77,11 +90,18 @@ impl Strict {
     /// # Errors
     /// The document asks for something that cannot be checked.
     pub fn new(strictness: Strictness) -> Result<Option<Self>, String> {
-        let closed = match strictness {
-            Strictness::Off => return Ok(None),
-            Strictness::On => false,
-            Strictness::Closed => true,
-        };
+        match strictness {
+            Strictness::Off => Ok(None),
+            Strictness::On => Self::of_document(false).map(Some),
+            Strictness::Closed => Self::of_document(true).map(Some),
+        }
+    }
+
+    /// Of the served document; `closed`, if nothing beyond it is to be taken.
+    ///
+    /// # Errors
+    /// The document asks for something that cannot be checked.
+    pub(super) fn of_document(closed: bool) -> Result<Self, String> {
         let schemas = Schemas::new(super::document().value(), closed);
         let operations = schemas.compiling(|compile| {
             let mut operations: HashMap<String, Vec<(Method, Arc<Operation>)>> = HashMap::new();
@@ -96,7 +116,7 @@ impl Strict {
             }
             Ok(operations)
         })?;
-        Ok(Some(Self { schemas, closed, operations }))
+        Ok(Self { schemas, closed, operations })
     }
 
     /// The operation that answers a request. A `HEAD` is a `GET`.
@@ -115,16 +135,61 @@ impl Strict {
         without: Option<Violation>,
     ) -> Result<(Received, Vec<Violation>), ApiError> {
         let received = received.unpacked(state)?;
-        let text = received.text()?;
+        let wrong = self.look_into_text(schema, received.text()?, &state.limits.json, without)?;
+        Ok((received, wrong))
+    }
+
+    /// The same of the text of one.
+    fn look_into_text(
+        &self,
+        schema: &Schema,
+        text: &str,
+        limits: &JsonLimits,
+        without: Option<Violation>,
+    ) -> Result<Vec<Violation>, ApiError> {
         if text.trim_ascii().is_empty() {
-            return Ok((received, without.into_iter().collect()));
+            return Ok(without.into_iter().collect());
         }
         // What is bare in a payload is no JSON; what is repeated counts once.
-        let scanned = scan(text, None, &state.limits.json).map_err(|over| problems::over_limit(text, &over))?;
+        let scanned = scan(text, None, limits).map_err(|over| problems::over_limit(text, &over))?;
         serde_json::from_str::<&RawValue>(&scanned.text)
             .map_err(|error| problems::unreadable::<Value>(text, &scanned, &error))?;
         let faults = self.schemas.faults(schema, &scanned.text);
-        Ok((received, faults.into_iter().map(Fault::of_body).collect()))
+        Ok(faults.into_iter().map(Fault::of_body).collect())
+    }
+
+    /// What is wrong with a request that was answered already, as if it came now.
+    pub(super) fn look_back(&self, seen: &Seen<'_>, limits: &RequestLimits) -> Vec<Violation> {
+        let Some(template) = seen.template else { return Vec::new() };
+        let Some(operation) = self.operation(template, seen.method) else { return Vec::new() };
+        let values: Vec<(&str, Cow<'_, str>)> = path_values(template, seen.uri.path());
+        let path: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, &**value)).collect();
+        let mut wrong =
+            parameters::check(&operation.parameters, seen.uri, seen.headers, &path, &self.schemas, self.closed);
+        if let (Some(documented), Some(body)) = (&operation.body, seen.body) {
+            wrong.extend(self.look_back_into(documented, seen.headers, body, limits).unwrap_or_else(|error| {
+                // It would have been refused before it was looked into.
+                error.into_violations()
+            }));
+        }
+        wrong.truncate(VIOLATIONS_TOLD_MAX);
+        wrong
+    }
+
+    fn look_back_into(
+        &self,
+        documented: &Documented,
+        headers: &HeaderMap,
+        body: &[u8],
+        limits: &RequestLimits,
+    ) -> Result<Vec<Violation>, ApiError> {
+        if body.is_empty() {
+            return Ok(documented.without_body().into_iter().collect());
+        }
+        let Some(schema) = documented.media(headers)? else { return Ok(Vec::new()) };
+        body::is_gzip(headers)?;
+        let text = std::str::from_utf8(body).map_err(|error| problems::not_utf8(body, error.valid_up_to()))?;
+        self.look_into_text(&schema, text, &limits.json, documented.without_body())
     }
 }
 
@@ -187,6 +252,13 @@ impl Documented {
 /// The one media type whose bodies are looked into.
 const JSON: &str = "application/json";
 
+/// The values in a path that its template names.
+fn path_values<'a>(template: &'a str, path: &'a str) -> Vec<(&'a str, Cow<'a, str>)> {
+    let steps = template.split('/').zip(path.split('/'));
+    let named = steps.filter_map(|(step, value)| Some((step.strip_prefix('{')?.strip_suffix('}')?, value)));
+    named.map(|(name, value)| (name, percent_decode_str(value).decode_utf8_lossy())).collect()
+}
+
 fn step(text: &str) -> String {
     text.replace('~', "~0").replace('/', "~1")
 }
@@ -206,7 +278,8 @@ pub(super) async fn check(
     let path: Vec<(&str, &str)> = path.iter().collect();
     let (mut parts, mut body) = request.into_parts();
     let closed = strict.closed;
-    let mut wrong = parameters::check(&operation.parameters, &parts, &path, &strict.schemas, closed);
+    let mut wrong =
+        parameters::check(&operation.parameters, &parts.uri, &parts.headers, &path, &strict.schemas, closed);
     if let Some(documented) = &operation.body {
         if http_body::Body::is_end_stream(&body) {
             wrong.extend(documented.without_body());

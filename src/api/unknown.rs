@@ -2,6 +2,7 @@
 
 use axum::http::Uri;
 
+use super::test_api;
 use crate::error::ApiError;
 
 /// Areas of Opik's API that are not implemented, by the first segment of their paths: a client is told so by name.
@@ -51,6 +52,9 @@ pub(super) async fn path(uri: Uri) -> ApiError {
     let path = uri.path();
     let area = path.strip_prefix("/v1/private/").and_then(|rest| rest.split('/').next());
     let redirect = path.strip_prefix("/v1/session/redirect/");
+    if path.starts_with(test_api::PREFIX) {
+        return ApiError::NotFound("HTTP 404 Not Found: operations for tests are served with --test-api".to_owned());
+    }
     match area.or(redirect) {
         Some(area) if AREAS.contains(&area) => {
             ApiError::NotFound(format!("HTTP 404 Not Found: Spandrel does not implement Opik's {area:?} API"))

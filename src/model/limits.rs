@@ -3,8 +3,8 @@
 use clap::Args;
 
 use super::{
-    AuthDetailsHolder, BatchDelete, Comment, CompleteMultipartUploadRequest, DeleteAttachmentsRequest,
-    DeleteFeedbackScore, DeleteThreadFeedbackScores, DeleteTraceThreads, EnvironmentUpdate, EnvironmentWrite,
+    AuthDetailsHolder, Awaited, BatchDelete, Comment, CompleteMultipartUploadRequest, DeleteAttachmentsRequest,
+    DeleteFeedbackScore, DeleteThreadFeedbackScores, DeleteTraceThreads, EnvironmentUpdate, EnvironmentWrite, Fault,
     FeedbackCreate, FeedbackScore, FeedbackScoreBatch, FeedbackScoreBatchThread, FeedbackUpdate, KpiCardRequest,
     ProjectMetricRequest, ProjectName, ProjectRetrieve, ProjectUpdate, ProjectWrite, SpanBatchUpdate, SpanBatchWrite,
     SpanSearchStreamRequest, SpanUpdate, SpanWrite, StartMultipartUploadRequest, Tags, TraceBatchUpdate,
@@ -168,6 +168,7 @@ macro_rules! nothing_to_limit {
 
 nothing_to_limit!(
     AuthDetailsHolder,
+    Awaited,
     BatchDelete,
     Comment,
     CompleteMultipartUploadRequest,
@@ -177,6 +178,7 @@ nothing_to_limit!(
     DeleteTraceThreads,
     EnvironmentUpdate,
     EnvironmentWrite,
+    Fault,
     KpiCardRequest,
     ProjectMetricRequest,
     ProjectRetrieve,

@@ -14,6 +14,7 @@ mod lock;
 mod migrate;
 mod online;
 mod readers;
+mod reset;
 mod sweep;
 mod writer;
 

@@ -59,6 +59,8 @@ RULES = [
     ("filters mean something", 400, r"Invalid filter.*"),
     ("filters mean something", 400, r"Invalid (operator|value|key) '.*"),
     ("sorting means something", 400, r"Invalid sorting query parameter .*"),
+    ("a fault is for an operation that there is", 422, r"operationId must be the id of an operation of the document"),
+    ("a fault has headers that HTTP allows", 422, r"headers\[.*\] must be a header that HTTP allows"),
     ("exclude means something", 400, r"Invalid query param exclude .*"),
 ]
 

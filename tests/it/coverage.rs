@@ -30,16 +30,18 @@ enum Sent {
     Held,
     /// It asks for a part of a file that is beyond its end.
     Beyond,
+    /// The server has no operations for tests. Without a body.
+    Off,
 }
 
-use Sent::{Bare, Beyond, Held, Json, Lost, Plain};
+use Sent::{Bare, Beyond, Held, Json, Lost, Off, Plain};
 
 /// Operation, the status as documented, the status that comes, the address, and what is special about the request.
 /// `{span}`, with its `{trace}`, `{project}` and `{comment}`, exists and is each row's own, and so is the trace `{whole}`
 /// in the same project, with its `{remark}`, in the thread `{talk}`, which has the own id `{thread}` and the comment
 /// `{word}`; so are the project `{other}`, `{environment}` and `{definition}`; `{file}` names a file of the span in a query; `{no}` is
 /// nowhere.
-static ROWS: [(&str, &str, u16, &str, Sent); 261] = [
+static ROWS: [(&str, &str, u16, &str, Sent); 284] = [
     ("createSpan", "201", 201, "/v1/private/spans", Json(r#"{"start_time":"2024-01-15T09:30:00Z"}"#)),
     (
         "createSpan",
@@ -580,6 +582,35 @@ static ROWS: [(&str, &str, u16, &str, Sent); 261] = [
     ("version", "default", 200, "/is-alive/ver", Bare),
     ("health", "200", 200, "/health", Bare),
     ("health", "503", 503, "/health", Held),
+    ("resetData", "204", 204, "/v1/test/reset", Bare),
+    ("resetData", "404", 404, "/v1/test/reset", Off),
+    ("resetData", "default", 429, "/v1/test/reset", Held),
+    ("addFault", "204", 204, "/v1/test/faults", Json(r#"{"operation_id":"createTraces","path":"/nowhere"}"#)),
+    ("addFault", "404", 404, "/v1/test/faults", Off),
+    ("addFault", "422", 422, "/v1/test/faults", Json(r#"{"operation_id":"createNothing"}"#)),
+    ("addFault", "default", 400, "/v1/test/faults", Json("{")),
+    ("addFault", "default", 415, "/v1/test/faults", Plain),
+    ("listFaults", "200", 200, "/v1/test/faults", Bare),
+    ("listFaults", "404", 404, "/v1/test/faults", Off),
+    ("clearFaults", "204", 204, "/v1/test/faults", Bare),
+    ("clearFaults", "404", 404, "/v1/test/faults", Off),
+    ("listRequests", "200", 200, "/v1/test/requests?operation_id=createSpan&last=2", Bare),
+    ("listRequests", "404", 404, "/v1/test/requests", Off),
+    ("listRequests", "default", 400, "/v1/test/requests?last=0", Bare),
+    ("waitFor", "200", 200, "/v1/test/wait", Json(r#"{"kind":"spans","project_id":"{project}"}"#)),
+    (
+        "waitFor",
+        "200",
+        200,
+        "/v1/test/wait",
+        Json(r#"{"kind":"traces","project_id":"{project}","trace_id":"{whole}"}"#),
+    ),
+    ("waitFor", "400", 400, "/v1/test/wait", Json(r#"{"kind":"spans"}"#)),
+    ("waitFor", "404", 404, "/v1/test/wait", Off),
+    ("waitFor", "408", 408, "/v1/test/wait", Json(r#"{"kind":"spans","project_id":"{no}","count":2,"timeout_ms":0}"#)),
+    ("waitFor", "422", 422, "/v1/test/wait", Json("{}")),
+    ("waitFor", "422", 422, "/v1/test/wait", Json(r#"{"kind":"traces","type":"llm","project_id":"{project}"}"#)),
+    ("waitFor", "default", 415, "/v1/test/wait", Plain),
 ];
 
 /// A file of the span that rows name, in all that is said of it.
@@ -662,7 +693,7 @@ async fn ask(api: &Api, things: &Things, (operation, _, _, address, sent): (&str
     let address = things.fill(address);
     let request = api.request(&method_of(operation, &address), &address);
     let request = match sent {
-        Bare | Held => request,
+        Bare | Held | Off => request,
         Json(body) => request.header("content-type", "application/json").body(things.fill(body)),
         Plain => request.header("content-type", "text/plain").body("{}"),
         Lost => request.header("comet-workspace", "x".repeat(151)),
@@ -738,9 +769,11 @@ fn an_operation_or_status_without_a_row_is_found() {
 
 #[tokio::test]
 async fn every_documented_answer_comes() {
-    let server = Server::start().await;
+    let server = Server::with_flags(&["--test-api"]).await;
+    let without = Server::start().await;
     for row in ROWS.into_iter().filter(|(.., sent)| !matches!(sent, Held)) {
         let things = Things::make(&server.api, &named(row)).await;
+        let server = if matches!(row.4, Off) { &without } else { &server };
         let answer = ask(&server.api, &things, row).await;
         assert_eq!(answer.status, row.2, "{row:?}: {}", answer.text());
     }
@@ -748,7 +781,7 @@ async fn every_documented_answer_comes() {
 
 #[tokio::test]
 async fn what_comes_while_another_program_holds_the_database_comes() {
-    let server = Server::start().await;
+    let server = Server::with_flags(&["--test-api"]).await;
     let things = Things::make(&server.api, "{environment} {definition} {talk} {word} {file}").await;
     let _held = server.home.hold();
     // The first write finds out, and is refused as the others are.
@@ -771,7 +804,8 @@ fn with_bodies() -> impl Iterator<Item = (&'static str, &'static str, Sent)> {
 /// The same without those that only read.
 fn writes() -> impl Iterator<Item = (&'static str, &'static str, Sent)> {
     with_bodies().filter(|(operation, ..)| {
-        const ONLY_READ: [&str; 7] = [
+        const ONLY_READ: [&str; 9] = [
+            "addFault",
             "checkAccess",
             "completeMultiPartUpload",
             "getProjectKpiCards",
@@ -779,6 +813,7 @@ fn writes() -> impl Iterator<Item = (&'static str, &'static str, Sent)> {
             "getTraceThread",
             "retrieveProject",
             "startMultiPartUpload",
+            "waitFor",
         ];
         !operation.starts_with("search") && !ONLY_READ.contains(operation)
     })
@@ -786,7 +821,7 @@ fn writes() -> impl Iterator<Item = (&'static str, &'static str, Sent)> {
 
 #[tokio::test]
 async fn every_operation_with_a_body_refuses_what_is_no_body_in_the_same_words() {
-    let server = Server::with_flags(&["--body-bytes-max", "1000"]).await;
+    let server = Server::with_flags(&["--test-api", "--body-bytes-max", "1000"]).await;
     let things = Things::make(&server.api, "{environment} {definition} {talk} {word}").await;
     let mut tried = BTreeSet::new();
     for (operation, address, _) in with_bodies() {

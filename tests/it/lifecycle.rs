@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use regex::Regex;
 use serde_json::{Value, json};
 
-use crate::support::Process;
+use crate::support::{Process, wait_for};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_spandrel");
 
@@ -174,7 +174,8 @@ fn the_printed_document_is_the_committed_one() {
 #[test]
 fn help_names_every_setting_with_its_default_and_its_environment_variable() {
     // Flags that need no default: without them there is no such thing.
-    let without = ["--no-backup", "--ephemeral", "--ready-file", "--prices", "--ui-dir"];
+    let without =
+        ["--no-backup", "--ephemeral", "--test-api", "--exit-with-parent", "--ready-file", "--prices", "--ui-dir"];
     let short = settings(&success(&["--help"]));
     let serve = settings(&success(&["serve", "--help"]));
     assert_eq!(short, serve);
@@ -354,4 +355,56 @@ fn prices_that_mean_nothing_are_told() {
     std::fs::write(&file, r#"{"m": {"litellm_provider": "nobody", "input_cost_per_token": 1}}"#).unwrap();
     let message = failure(&["--ephemeral", "--listen", "127.0.0.1:0", "--prices", file.to_str().unwrap()]);
     assert!(message.contains("prices.json: no model in it"), "{message}");
+}
+
+/// A server that is to end with its parent, started in the background of a shell, whose id is that of `child`.
+fn ends_with_parent(home: &Path, temporary: &Path) -> Process {
+    let variable = format!("TMPDIR={}", temporary.display());
+    let runner = ["env", &variable, "sh", "-c", r#""$@" & wait"#, "sh"];
+    Process::start_under(&runner, home, &["--ephemeral", "--exit-with-parent"])
+}
+
+#[tokio::test]
+async fn a_server_ends_with_its_parent_however_that_ends_and_leaves_nothing_behind() {
+    for signal in [Signal::SIGKILL, Signal::SIGTERM] {
+        let (home, temporary) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut process = ends_with_parent(home.path(), temporary.path());
+        process.api.create(&span()).await;
+        process.signal(signal);
+        process.wait();
+        process.wait_until_closed();
+        wait_for(|| names(temporary.path()).is_empty().then_some(()));
+        wait_for(|| names(home.path()).is_empty().then_some(()));
+    }
+}
+
+/// Its parent is a process: the thread that started it may end.
+#[tokio::test]
+async fn a_server_does_not_end_with_the_thread_that_started_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_owned();
+    let start = move || Process::start(&path, &["--ephemeral", "--exit-with-parent"]);
+    let process = std::thread::spawn(start).join().unwrap();
+    for _ in 0..10 {
+        process.api.create(&span()).await;
+    }
+    let mine = format!("--exit-with-parent={}", std::process::id());
+    let other = tempfile::tempdir().unwrap();
+    let stated = Process::start(other.path(), &["--ephemeral", &mine]);
+    stated.api.create(&span()).await;
+    process.api.create(&span()).await;
+}
+
+#[test]
+fn a_server_whose_parent_has_ended_already_ends_at_once() {
+    let mut gone = Command::new("true").spawn().unwrap();
+    let id = gone.id();
+    gone.wait().unwrap();
+    let flag = format!("--exit-with-parent={id}");
+    success(&["serve", "--ephemeral", "--listen", "127.0.0.1:0", &flag]);
+    for id in ["0", "me", ""] {
+        let output = Process::run(&["serve", "--ephemeral", &format!("--exit-with-parent={id}")], &[]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(text(&output.stderr).contains("expected the id of a process"), "{output:?}");
+    }
 }

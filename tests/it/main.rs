@@ -31,6 +31,7 @@ mod replay;
 mod scores;
 mod settings;
 mod strict;
+mod test_api;
 mod threads;
 mod tidy;
 mod trace_lists;

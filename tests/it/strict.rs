@@ -6,16 +6,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::limits::trials::trials;
-use crate::limits::{Lists, run};
+use crate::limits::{Lists, run_on};
 use crate::replay::{FILES, Made, Request, send, written};
 use crate::support::{Answer, Process, Server, contract, fresh_id, snap};
 
 /// Every limit of the document, once more: see `limits.rs`.
 #[tokio::test]
 async fn every_sample_outside_the_document_is_refused_and_every_one_inside_is_taken() {
-    let server = Server::with_flags(&["--strict"]).await;
     let lists = Lists::new(true);
-    let complaints = run(&server.api, trials(&contract().document), &lists).await;
+    let complaints = run_on(&["--strict"], trials(&contract().document), &lists).await;
     assert!(complaints.is_empty(), "{}: {complaints:#?}", complaints.len());
     assert_eq!(lists.not_needed(), [""; 0], "rows that are not needed");
 }
@@ -36,7 +35,6 @@ fn closed(node: &mut Value) {
 
 #[tokio::test]
 async fn closed_refuses_unknown_members_wherever_some_are_listed() {
-    let server = Server::with_flags(&["--strict=closed"]).await;
     let mut document = contract().document.clone();
     closed(&mut document);
     let mut trials = trials(&document);
@@ -46,7 +44,7 @@ async fn closed_refuses_unknown_members_wherever_some_are_listed() {
     let free = ["put", "data", "checkAccess"];
     assert!(inside.iter().all(|trial| free.iter().any(|part| trial.name().contains(part))), "{inside:?}");
     assert!(inside.len() > 20 && outside.len() > 15, "{} {}", inside.len(), outside.len());
-    let complaints = run(&server.api, trials, &Lists::new(true)).await;
+    let complaints = run_on(&["--strict=closed"], trials, &Lists::new(true)).await;
     assert!(complaints.is_empty(), "{complaints:#?}");
 }
 

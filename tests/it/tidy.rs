@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Each part of the crate, and the parts that it may name.
-const MAY_NAME: [(&str, &[&str]); 21] = [
+const MAY_NAME: [(&str, &[&str]); 22] = [
     ("model", &[]),
     ("scan", &[]),
     ("json_path", &[]),
@@ -17,12 +17,13 @@ const MAY_NAME: [(&str, &[&str]); 21] = [
     ("ingest", &["store"]),
     ("error", &["model", "record", "store", "ingest"]),
     ("api", &["app", "error", "filter", "ingest", "model", "record", "scan", "store"]),
-    ("server", &["api"]),
-    ("config", &["api", "healthcheck", "ingest", "model", "scan", "server", "store"]),
+    ("server", &["api", "model"]),
+    ("config", &["api", "healthcheck", "ingest", "model", "parent", "scan", "server", "store"]),
     ("app", &["api", "aside", "clock", "config", "cost", "ingest", "model", "scan", "server", "store"]),
     ("aside", &[]),
     ("ephemeral", &[]),
     ("healthcheck", &[]),
+    ("parent", &[]),
     ("shutdown", &[]),
     ("telemetry", &[]),
     ("main", &[]),

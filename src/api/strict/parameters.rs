@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use axum::http::HeaderValue;
-use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Uri};
 use serde_json::Value;
 
 use super::schema::{Schema, Schemas};
@@ -96,13 +95,13 @@ fn quoted(text: &str) -> Cow<'_, str> {
 /// What is wrong with the parameters of a request. A `closed` operation has no others.
 pub(super) fn check(
     parameters: &[Parameter],
-    parts: &Parts,
+    uri: &Uri,
+    headers: &HeaderMap,
     path: &[(&str, &str)],
     schemas: &Schemas,
     closed: bool,
 ) -> Vec<Violation> {
-    let query: Vec<(Cow<str>, Cow<str>)> =
-        form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).collect();
+    let query: Vec<(Cow<str>, Cow<str>)> = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).collect();
     let mut violations = Vec::new();
     for parameter in parameters {
         let header;
@@ -114,7 +113,7 @@ pub(super) fn check(
                 query.iter().filter(|(name, _)| *name == parameter.name).map(|(_, value)| &**value).collect()
             }
             ParameterPlace::Header => {
-                header = parts.headers.get_all(&parameter.name).iter().map(HeaderValue::as_bytes);
+                header = headers.get_all(&parameter.name).iter().map(HeaderValue::as_bytes);
                 header.filter_map(|value| std::str::from_utf8(value).ok()).collect()
             }
         };
@@ -162,7 +161,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let (parts, ()) = request.body(()).expect("valid").into_parts();
-        let violations = check(&parameters.expect("can be checked"), &parts, path, &schemas, false);
+        let violations = check(&parameters.expect("can be checked"), &parts.uri, &parts.headers, path, &schemas, false);
         violations.into_iter().map(|violation| violation.original).collect()
     }
 

@@ -23,6 +23,11 @@ const TRIES: u32 = 30;
 /// How often it is seen to that the months to come have partitions.
 const PARTITIONS_EVERY: Duration = Duration::from_secs(6 * 3_600);
 
+/// Leaves the tables as a new database has them.
+const RESET: &str = "TRUNCATE workspaces, projects, spans, traces, trace_sums, project_span_counts, \
+     project_trace_counts, threads, scores, comments, purges, project_purges, environments, feedback_definitions, \
+     workspace_configurations, attachments, contents, loose_contents RESTART IDENTITY; SELECT make_first_rows()";
+
 /// What the thread works with.
 pub(super) struct ServerWork {
     address: Address,
@@ -129,6 +134,10 @@ impl Work for ServerWork {
         let sql = "INSERT INTO writable (one, checked_at) VALUES (1, ?1) \
                    ON CONFLICT (one) DO UPDATE SET checked_at = excluded.checked_at";
         self.transaction(|link| link.execute(sql, params![now]), |_| true).map(drop)
+    }
+
+    fn reset(&mut self) -> Result<(), StoreError> {
+        self.transaction(|link| link.batch(RESET), |()| true)
     }
 
     fn is_pending(&mut self) -> Result<bool, StoreError> {

@@ -330,6 +330,14 @@ impl<B: Backend> Store for SqlStore<B> {
         self.0.writer().check_writable().await
     }
 
+    async fn reset(&self) -> Result<(), StoreError> {
+        self.0.writer().reset().await
+    }
+
+    async fn prepare_reset(&self) -> Result<(), StoreError> {
+        self.0.writer().prepare_reset().await
+    }
+
     async fn close(&self) {
         self.0.close().await;
         self.0.writer().close().await;

@@ -21,6 +21,14 @@ pub(in crate::store) trait Work: Sized + Send + 'static {
     /// Writes something of no importance.
     fn check_writable(&mut self) -> Result<(), StoreError>;
 
+    /// Makes ready what a reset needs.
+    fn prepare_reset(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Makes the database what a new one is.
+    fn reset(&mut self) -> Result<(), StoreError>;
+
     /// Whether something is left to be removed.
     fn is_pending(&mut self) -> Result<bool, StoreError>;
 
@@ -61,12 +69,16 @@ pub(in crate::store) fn commit<C: Connection>(
 
 type Answer = Result<Vec<Result<(), Refusal>>, NotCommitted>;
 
+type Done = oneshot::Sender<Result<(), StoreError>>;
+
 type Managed = Result<Result<(), ManageRefusal>, StoreError>;
 
 enum Job {
     Commit(Vec<Submission>, oneshot::Sender<Answer>),
     Manage(Caller, Manage, oneshot::Sender<Managed>),
-    CheckWritable(oneshot::Sender<Result<(), StoreError>>),
+    CheckWritable(Done),
+    PrepareReset(Done),
+    Reset(Done),
 }
 
 /// The way to the writing thread.
@@ -102,8 +114,20 @@ impl Writer {
     }
 
     pub(in crate::store) async fn check_writable(&self) -> Result<(), StoreError> {
+        self.done(Job::CheckWritable).await
+    }
+
+    pub(in crate::store) async fn prepare_reset(&self) -> Result<(), StoreError> {
+        self.done(Job::PrepareReset).await
+    }
+
+    pub(in crate::store) async fn reset(&self) -> Result<(), StoreError> {
+        self.done(Job::Reset).await
+    }
+
+    async fn done(&self, job: fn(Done) -> Job) -> Result<(), StoreError> {
         let (reply, outcome) = oneshot::channel();
-        self.send(Job::CheckWritable(reply))?;
+        self.send(job(reply))?;
         outcome.await.map_err(|_| gone())?
     }
 
@@ -146,6 +170,14 @@ fn run(mut work: impl Work, queue: &mpsc::Receiver<Job>) {
             }
             Some(Job::CheckWritable(reply)) => {
                 let _ = reply.send(work.check_writable());
+            }
+            Some(Job::PrepareReset(reply)) => {
+                let _ = reply.send(work.prepare_reset());
+            }
+            Some(Job::Reset(reply)) => {
+                let outcome = work.reset();
+                purging &= outcome.is_err();
+                let _ = reply.send(outcome);
             }
             None => work.chore(),
         }

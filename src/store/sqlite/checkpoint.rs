@@ -72,9 +72,14 @@ impl Checkpoints {
         let Some(bytes) = told(run(connection, "NOOP")).map(|pages| pages.all * i64::from(PAGE_BYTES)) else { return };
         if self.almost.swap(false, Ordering::AcqRel) || bytes >= self.bytes_max {
             told(run(connection, "PASSIVE"));
-        } else if bytes >= self.bytes_max / BEGIN_PART
-            && let Some(wake) = &self.wake
-        {
+        } else if bytes >= self.bytes_max / BEGIN_PART {
+            self.begin();
+        }
+    }
+
+    /// Has the thread make one now.
+    pub fn begin(&self) {
+        if let Some(wake) = &self.wake {
             // It is awake already when there is no room.
             let _ = wake.try_send(());
         }

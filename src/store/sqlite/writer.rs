@@ -1,13 +1,15 @@
 //! What the writing thread does on the file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::{Connection, TransactionBehavior, params};
+use tokio::runtime::Handle;
 
 use super::checkpoint::{self, Checkpoints};
 use super::errors::from_rusqlite;
 use super::files::Files;
+use super::reset::Blank;
 use super::sweep::Sweep;
 use super::{BUSY, PAGE_BYTES};
 use crate::clock::Clock;
@@ -44,6 +46,8 @@ pub fn connect(path: &Path, options: StoreOptions) -> rusqlite::Result<Connectio
 
 /// What the thread works with.
 pub(super) struct FileWork {
+    path: PathBuf,
+    runtime: Handle,
     connection: Connection,
     checkpoints: Checkpoints,
     files: Arc<Files>,
@@ -51,6 +55,8 @@ pub(super) struct FileWork {
     clock: Clock,
     prices: Arc<Prices>,
     environments_max: usize,
+    /// Made when it is first needed.
+    blank: Option<Blank>,
 }
 
 impl FileWork {
@@ -65,7 +71,8 @@ impl FileWork {
         let checkpoints = Checkpoints::start(path, options)?;
         let sweep = Sweep::begin(&files);
         let environments_max = options.environments_max;
-        Ok(Self { connection, checkpoints, files, sweep, clock, prices, environments_max })
+        let (path, runtime) = (path.to_owned(), Handle::current());
+        Ok(Self { path, runtime, connection, checkpoints, files, sweep, clock, prices, environments_max, blank: None })
     }
 }
 
@@ -101,6 +108,24 @@ impl Work for FileWork {
             checkpoint::copy_now(&self.connection);
         }
         outcome
+    }
+
+    fn prepare_reset(&mut self) -> Result<(), StoreError> {
+        if self.blank.is_none() {
+            self.blank = Some(Blank::make(&self.path, &self.runtime)?);
+        }
+        Ok(())
+    }
+
+    fn reset(&mut self) -> Result<(), StoreError> {
+        self.prepare_reset()?;
+        if let Some(blank) = &self.blank {
+            blank.write_over(&mut self.connection).map_err(from_rusqlite)?;
+        }
+        // No file is referred to any more.
+        self.sweep = Sweep::begin(&self.files);
+        self.checkpoints.begin();
+        Ok(())
     }
 
     fn is_pending(&mut self) -> Result<bool, StoreError> {

@@ -387,6 +387,8 @@ pub(crate) fn with_what_is_needed(document: &Value) -> Value {
         filter["properties"]["field"]["enum"] = json!([field]);
         filter["properties"]["value"]["minLength"] = json!(1);
     }
+    // What is there is waited for, and not for long.
+    schemas["Awaited"]["required"] = json!(["kind", "project_id", "timeout_ms"]);
     schemas["TraceThreadIdentifier"]["required"] = json!(["project_id", "thread_id"]);
     // Any thread can be opened. What others add to its tags decides how many more a thread takes: that is tried of many.
     let open = schemas["TraceThreadIdentifier"].clone();
@@ -458,6 +460,11 @@ pub(crate) fn trials(document: &Value) -> Vec<Trial> {
             Walk { schemas, add: &mut add }.place(schema, "", HERE);
         }
     }
+    // That time is limited is fixed above.
+    trials.retain(|trial| {
+        let of_time = matches!(&trial.place, Place::Body(pointer) if pointer == "/timeout_ms");
+        !(of_time && ["no timeout_ms", "null"].contains(&trial.what.as_str()))
+    });
     // The ends of intervals are fixed above.
     trials.retain(|trial| !matches!(&trial.place, Place::Body(pointer) if pointer == "/interval_end"));
     trials

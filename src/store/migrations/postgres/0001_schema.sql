@@ -547,13 +547,14 @@ BEGIN
 END $$;
 
 -- Every installation begins with the workspace and the project that clients take for granted.
+CREATE FUNCTION make_first_rows() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
 INSERT INTO workspaces (key, name) VALUES (1, 'default');
 INSERT INTO projects
     (key, workspace, id, name, name_folded, description, created_at, created_by, last_updated_at, last_updated_by)
 VALUES
     (1, 1, '\x0190babc62a071d2832a0feffa4676eb', 'Default Project', 'default project',
      'Where spans and traces go that name no project.', 0, 'admin', 0, 'admin');
-SELECT setval(pg_get_serial_sequence('workspaces', 'key'), 1), setval(pg_get_serial_sequence('projects', 'key'), 1);
+PERFORM setval(pg_get_serial_sequence('workspaces', 'key'), 1), setval(pg_get_serial_sequence('projects', 'key'), 1);
 INSERT INTO environments
     (workspace, id, name, color, position, created_at, created_by, last_updated_at, last_updated_by)
 VALUES
@@ -565,3 +566,5 @@ INSERT INTO feedback_definitions
 VALUES
     (1, '\x0190babc62a071d2832a0feffa4676eb', 'User feedback', 'user feedback', 2,
      '{"categories":{"👍":1.0,"👎":0.0}}', 0, 'admin', 0, 'admin');
+END $$;
+SELECT make_first_rows();
