@@ -6,6 +6,7 @@ mod base_url;
 mod body;
 mod comments;
 mod document;
+mod documentation;
 mod environments;
 mod examples;
 mod extract;
@@ -47,6 +48,7 @@ use crate::app::AppState;
 
 pub use body::BodyLimits;
 pub use document::Document;
+pub use documentation::documentation;
 pub use middleware::{Prefix, rewrite};
 pub use strict::{Strict, Strictness};
 pub use swagger_ui::START;
@@ -145,6 +147,9 @@ fn operations() -> (Router<AppState>, Router<AppState>, OpenApi) {
         .routes(routes!(health::is_alive))
         .routes(routes!(health::version))
         .routes(routes!(health::health))
+        .routes(routes!(documentation::index))
+        .routes(routes!(documentation::whole))
+        .routes(routes!(documentation::page))
         .split_for_parts();
     let (for_tests, described) = test_api::operations().split_for_parts();
     document.merge(described);

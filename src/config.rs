@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::api::{BodyLimits, Strictness, TestConfig};
+use crate::contract;
 use crate::healthcheck::Question;
 use crate::ingest::IngestLimits;
 use crate::model::TextLimits;
@@ -67,6 +68,30 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = Format::Yaml)]
         format: Format,
     },
+    /// What can be done with OpenAPI documents.
+    #[command(subcommand)]
+    Contract(ContractCommand),
+}
+
+/// What can be done with OpenAPI documents.
+#[derive(Debug, Subcommand)]
+pub enum ContractCommand {
+    /// Compare a document with the one that clients were made for, and say what they would notice: the exit code is 0
+    /// if nothing breaks, 1 if something does, 2 if the documents could not be compared.
+    Check {
+        /// The document of the server that clients are to talk to: a file, an http:// address, or - for standard input.
+        #[arg(value_name = "URL|FILE")]
+        document: String,
+        /// The document that clients were made for; the one of this program, if it is not named.
+        #[arg(long, value_name = "URL|FILE")]
+        against: Option<String>,
+        /// Print the report as JSON.
+        #[arg(long)]
+        json: bool,
+        /// Bounds on what is read.
+        #[command(flatten)]
+        limits: contract::Limits,
+    },
 }
 
 /// Forms of the OpenAPI document.
@@ -76,6 +101,8 @@ pub enum Format {
     Yaml,
     /// JSON.
     Json,
+    /// The documentation that is rendered from it.
+    Markdown,
 }
 
 /// The database.

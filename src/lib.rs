@@ -19,6 +19,7 @@
 //! * [`store`] keeps them, projects and settings; databases stand behind one trait.
 //! * [`ingest`] lets concurrent writes share a transaction.
 //! * [`api`] has the route table, the handlers, and the document that is generated from them.
+//! * [`contract`] compares OpenAPI documents; it knows of no other part.
 //! * [`error`] is the only place that knows status codes.
 //! * [`aside`] has threads for work that takes long.
 //! * [`healthcheck`] asks a running server how it is.
@@ -29,6 +30,7 @@ pub mod app;
 pub mod aside;
 pub mod clock;
 pub mod config;
+pub mod contract;
 pub mod cost;
 pub mod ephemeral;
 pub mod error;

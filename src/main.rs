@@ -7,21 +7,26 @@ use std::time::{Duration, Instant};
 use clap::Parser as _;
 use spandrel::app::{App, open_store};
 use spandrel::clock::Clock;
-use spandrel::config::{Cli, Command, DatabaseConfig, Format, HealthcheckConfig, ServeConfig};
+use spandrel::config::{Cli, Command, ContractCommand, DatabaseConfig, Format, HealthcheckConfig, ServeConfig};
 use spandrel::ephemeral::Ephemeral;
 use spandrel::store::{Copied, CopiedStore, CopyProgress, Upgrade};
-use spandrel::{api, healthcheck, shutdown, store, telemetry};
+use spandrel::{api, contract, healthcheck, shutdown, store, telemetry};
 use tokio::net::TcpListener;
 
 type Failure = Box<dyn std::error::Error>;
 
 /// The exit code that says that a database is older than this program.
 const MIGRATION_NEEDED: u8 = 3;
+/// The exit code that says that documents could not be compared.
+const NOT_COMPARED: u8 = 2;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Some(Command::Openapi { format }) => print_document(format),
+        Some(Command::Contract(ContractCommand::Check { document, against, json, limits })) => {
+            compare(&document, against.as_deref(), json, &limits)
+        }
         Some(Command::Migrate { database, check: true }) => check(&database),
         Some(Command::Migrate { database, check: false }) => migrate(&database),
         Some(Command::Backup { database, file }) => back_up(&database, &file),
@@ -42,9 +47,39 @@ fn print_document(format: Format) -> Result<ExitCode, Failure> {
     let text = match format {
         Format::Yaml => document.yaml(),
         Format::Json => document.json(),
+        Format::Markdown => api::documentation("http://localhost:5173"),
     };
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says what clients that were made for one document would notice of another; so does the exit code.
+#[tokio::main(flavor = "current_thread")]
+async fn compare(
+    document: &str,
+    against: Option<&str>,
+    json: bool,
+    limits: &contract::Limits,
+) -> Result<ExitCode, Failure> {
+    use std::io::Write as _;
+    let compare = async {
+        let checked = contract::read(document, limits).await?;
+        let against = match against {
+            Some(place) => contract::read(place, limits).await?,
+            None => contract::Spec::new("this program's document", api::document().value().clone())?,
+        };
+        contract::compare(&checked, &against)
+    };
+    let report = match compare.await {
+        Ok(report) => report,
+        Err(error) => {
+            eprintln!("spandrel: {error}");
+            return Ok(ExitCode::from(NOT_COMPARED));
+        }
+    };
+    let text = if json { serde_json::to_string_pretty(&report)? + "\n" } else { report.text() };
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(if report.breaking == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Says whether the database needs a migration; so does the exit code.

@@ -23,6 +23,8 @@ pub(super) const TRACES: &str = "Traces";
 pub(super) const ATTACHMENTS: &str = "Attachments";
 /// Tag of the operations that tell how the server is, and who asks.
 pub(super) const CHECK: &str = "Check";
+/// Tag of what tells how the server is used.
+pub(super) const DOCUMENTATION: &str = "Documentation";
 /// Tag of the operations on environments.
 pub(super) const ENVIRONMENTS: &str = "Environments";
 /// Tag of the operations on feedback definitions.
@@ -53,6 +55,7 @@ pub(super) const WORKSPACES: &str = "Workspaces";
     tags(
         (name = ATTACHMENTS, description = "Attachments related resources"),
         (name = CHECK, description = "Access check resources"),
+        (name = DOCUMENTATION, description = "How this server is used, for people and language models"),
         (name = ENVIRONMENTS, description = "Environment related resources"),
         (name = FEEDBACK_DEFINITIONS, description = "Feedback definitions related resources"),
         (name = PROJECTS, description = "Project related resources"),

@@ -32,6 +32,7 @@ async fn page(State(state): State<AppState>) -> ([(HeaderName, &'static str); 1]
 <ul>
 <li><a href="{START}">Explore the API</a></li>
 <li><a href="openapi.yaml">openapi.yaml</a>, <a href="openapi.json">openapi.json</a></li>
+<li><a href="llms.txt">Documentation for language models</a>, <a href="llms-full.txt">in one text</a></li>
 <li><a href="health">Health</a></li>
 </ul>
 </html>

@@ -88,7 +88,9 @@ fn is_of_the_api(request: &Request) -> bool {
     let path = percent_decode_str(request.uri().path()).decode_utf8_lossy().to_lowercase();
     let first = path.split(['/', '\\']).find(|step| !matches!(*step, "" | "."));
     first.is_some_and(|first| {
-        matches!(first, "v1" | "api" | "is-alive" | "health" | "swagger-ui" | "..") || first.starts_with("openapi")
+        matches!(first, "v1" | "api" | "is-alive" | "health" | "swagger-ui" | "docs" | "..")
+            || first.starts_with("openapi")
+            || first.starts_with("llms")
     })
 }
 
@@ -160,6 +162,9 @@ mod tests {
             ("/is-alive/pong", true),
             ("/health/x", true),
             ("/openapi.yml", true),
+            ("/docs/createSpan.md", true),
+            ("/docs/a/b", true),
+            ("/llms.txt", true),
             ("/swagger-ui/x.js", true),
             ("/../v1", true),
             ("/", false),

@@ -41,7 +41,7 @@ use Sent::{Bare, Beyond, Held, Json, Lost, Off, Plain};
 /// in the same project, with its `{remark}`, in the thread `{talk}`, which has the own id `{thread}` and the comment
 /// `{word}`; so are the project `{other}`, `{environment}` and `{definition}`; `{file}` names a file of the span in a query; `{no}` is
 /// nowhere.
-static ROWS: [(&str, &str, u16, &str, Sent); 284] = [
+static ROWS: [(&str, &str, u16, &str, Sent); 288] = [
     ("createSpan", "201", 201, "/v1/private/spans", Json(r#"{"start_time":"2024-01-15T09:30:00Z"}"#)),
     (
         "createSpan",
@@ -611,6 +611,10 @@ static ROWS: [(&str, &str, u16, &str, Sent); 284] = [
     ("waitFor", "422", 422, "/v1/test/wait", Json("{}")),
     ("waitFor", "422", 422, "/v1/test/wait", Json(r#"{"kind":"traces","type":"llm","project_id":"{project}"}"#)),
     ("waitFor", "default", 415, "/v1/test/wait", Plain),
+    ("getDocumentationIndex", "200", 200, "/llms.txt", Bare),
+    ("getDocumentation", "200", 200, "/llms-full.txt", Bare),
+    ("getDocumentationPage", "200", 200, "/docs/createSpan.md", Bare),
+    ("getDocumentationPage", "404", 404, "/docs/createSpan", Bare),
 ];
 
 /// A file of the span that rows name, in all that is said of it.

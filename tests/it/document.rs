@@ -1,5 +1,6 @@
 //! The generated document: committed, served, complete, and the published contract.
 
+mod documentation;
 mod published;
 
 use std::collections::BTreeSet;
@@ -191,7 +192,10 @@ fn every_operation_says_what_it_is() {
         let own: Vec<&Value> = operation["tags"].as_array().into_iter().flatten().collect();
         ask(!own.is_empty() && own.iter().all(|tag| tags.contains(tag)), "no tag, or one that is not declared");
         let parameters = [item, operation].into_iter().filter_map(|node| node["parameters"].as_array()).flatten();
+        let mut names = BTreeSet::new();
         for parameter in parameters.map(|parameter| Schemas(document).resolve(parameter)) {
+            let is_new = names.insert((parameter["in"].to_string(), parameter["name"].to_string()));
+            ask(is_new, &format!("parameter {}: described twice", parameter["name"]));
             ask(said(parameter, "description"), &format!("parameter {}: no description", parameter["name"]));
         }
         let responses = operation["responses"].as_object().unwrap();

@@ -95,7 +95,7 @@ async fn a_database_has_one_server() {
 
 #[test]
 fn an_unknown_kind_of_database_is_refused() {
-    for url in ["postgres://localhost/spandrel", "spandrel.db"] {
+    for url in ["mysql://localhost/spandrel", "spandrel.db"] {
         let message = failure(&["--listen", "127.0.0.1:0", "--database", url]);
         assert!(message.contains("unknown kind of database"), "{message}");
         assert!(message.contains("sqlite:PATH"), "{message}");
@@ -169,6 +169,8 @@ fn the_printed_document_is_the_committed_one() {
     let yaml: Value = yaml_serde::from_str(&committed).unwrap();
     let json: Value = serde_json::from_str(&success(&["openapi", "--format", "json"])).unwrap();
     assert_eq!(json, yaml);
+    let markdown = success(&["openapi", "--format", "markdown"]);
+    assert!(markdown.starts_with("# Spandrel\n") && markdown.contains("\n## Create span\n"), "{markdown}");
 }
 
 #[test]

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::support::flatten::operations;
+use crate::support::samples::Samples as _;
 use crate::support::views::Schemas;
 use crate::support::{Answer, Api, Server, contract};
 use trials::{Place, Setup, Trial, trials};
@@ -51,13 +52,14 @@ const TOLERANCES: [(&str, &str); 9] = [
 ];
 
 /// What the document allows and the server refuses all the same, with this status, and the reason.
-const REFUSALS: [(&str, u16, &str); 42] = [
+const REFUSALS: [(&str, u16, &str); 43] = [
     (r"addFault /operation_id: (0 characters|a long text)", 422, "it must be that of an operation"),
     (
         r"downloadAttachment query ((container|entity)_id: (a UUIDv4|the nil UUID)|(file|workspace)_name: (1 characters|a long text))",
         404,
         "there must be such a file",
     ),
+    (r"getDocumentationPage path page: a long text", 404, "there must be such a page"),
     (r"startMultiPartUpload /(file_name|mime_type|project_name): a long text", 422, "more than any real one"),
     (r"uploadAttachment query (file_name|mime_type|project_name): a long text", 400, "more than any real one"),
     (r"uploadAttachment query file_name: 0 characters", 400, "a file has a name, said in its description"),

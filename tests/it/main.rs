@@ -10,6 +10,7 @@ mod bad_input;
 mod batch;
 mod commands;
 mod commits;
+mod contract;
 mod copying;
 mod coverage;
 mod create_span;

@@ -95,7 +95,7 @@ async fn the_pages_around_the_api_are_there() {
     let server = Server::start().await;
     for path in ["/", "/api", "/api/"] {
         let page = server.api.get(path).await.expect(200).text();
-        assert!(page.contains("swagger-ui/") && page.contains("openapi.yaml"), "{page}");
+        assert!(page.contains("swagger-ui/") && page.contains("openapi.yaml") && page.contains("llms.txt"), "{page}");
     }
     let alive = server.api.get("/is-alive/ping").await.expect(200);
     assert_eq!(alive.text(), r#"{"message":"Healthy Server","healthy":true}"#);

@@ -103,7 +103,7 @@ impl Contract {
                 step(media_type)
             );
             let validator = self.validator_without(&pointer, leaves_start_out(path));
-            let body = if media["schema"]["format"] == "binary" {
+            let body = if media["schema"]["format"] == "binary" || media_type == "text/markdown" {
                 json!(answer.text())
             } else if media_type == "application/octet-stream" {
                 self.lines(&at, &self.streamed(&media["schema"]), answer)

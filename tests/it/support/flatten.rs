@@ -169,7 +169,7 @@ impl Flat<'_> {
             return self.add(&[about, path, "as above"]);
         }
         self.above.push(schema.clone());
-        let (views, nullable) = self.schemas.views(schema);
+        let (views, nullable) = self.schemas.views(schema).unwrap();
         let mut flags = flags.to_vec();
         flags.extend(nullable.then(|| "nullable".to_owned()));
         if let [view] = views.as_slice() {
@@ -257,31 +257,13 @@ fn constraints(view: &View) -> Vec<String> {
         );
     }
     for side in ["minimum", "maximum"] {
-        words.extend(bound(view, side));
+        let exclusive = if side == "minimum" { "exclusiveMinimum" } else { "exclusiveMaximum" };
+        let named = |(value, is_exclusive)| format!("{}={value}", if is_exclusive { exclusive } else { side });
+        words.extend(view.bound(side).map(named));
     }
-    words.extend(view.text("pattern").map(|pattern| format!("pattern={}", Value::from(ecma_pattern(pattern)))));
+    words.extend(view.pattern().map(|pattern| format!("pattern={}", Value::from(pattern))));
     words.extend(view.number("multipleOf").map(|step| format!("multipleOf={step}")));
     words.extend(view.is("uniqueItems").then(|| "uniqueItems".to_owned()));
     words.extend(view.keywords.get("default").map(|value| format!("default={value}")));
     words
-}
-
-/// A bound in its 3.1 form; 3.0 has a boolean that makes the inclusive one exclusive.
-fn bound(view: &View, side: &str) -> Option<String> {
-    let exclusive = if side == "minimum" { "exclusiveMinimum" } else { "exclusiveMaximum" };
-    let inclusive = view.number(side).map(|value| (value, view.is(exclusive)));
-    let candidates = [inclusive, view.number(exclusive).map(|value| (value, true))];
-    let sign = if side == "minimum" { 1.0 } else { -1.0 };
-    let tighter = |left: &(f64, bool), right: &(f64, bool)| {
-        (sign * left.0).total_cmp(&(sign * right.0)).then(left.1.cmp(&right.1))
-    };
-    let (value, is_exclusive) = candidates.into_iter().flatten().max_by(tighter)?;
-    Some(format!("{}={value}", if is_exclusive { exclusive } else { side }))
-}
-
-/// A pattern with a leading `(?s)`, written so that ECMA-262 takes it.
-fn ecma_pattern(pattern: &str) -> String {
-    let Some(rest) = pattern.strip_prefix("(?s)") else { return pattern.to_owned() };
-    let token = regex::Regex::new(r"(?s)\\.|\[(?:\\.|[^\]\\])*\]|.").unwrap();
-    token.find_iter(rest).map(|token| if token.as_str() == "." { r"[\s\S]" } else { token.as_str() }).collect()
 }

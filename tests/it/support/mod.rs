@@ -11,7 +11,7 @@ mod process;
 pub(crate) mod samples;
 mod server;
 mod snapshots;
-pub(crate) mod views;
+pub(crate) use spandrel::contract::views;
 
 pub(crate) use answer::Answer;
 pub(crate) use cluster::Cluster;

@@ -183,11 +183,34 @@ const TYPES: [(&str, &str, &[&str]); 8] = [
     ("an object", "{}", &["object"]),
 ];
 
-impl Schemas<'_> {
+/// Values to try a schema with.
+pub(crate) trait Samples: Copy {
     /// The branches of a schema, all of whose keywords are known.
+    fn known_views(self, schema: &Value) -> Vec<View>;
+
+    /// A small value that a schema allows; another one for each `number`.
+    fn valid(self, schema: &Value, number: usize) -> String;
+
+    /// An object of what is required, with one member as given.
+    fn object(self, view: &View, with: Option<(&str, &str)>) -> String;
+
+    /// A list of so many members, different ones unless they are objects.
+    fn list(self, view: &View, size: usize) -> String;
+
+    /// What is worth trying in the place of a value of this schema; what is in it, is looked at for itself.
+    fn samples(self, schema: &Value) -> Vec<Sample>;
+
+    /// The same of a list.
+    fn list_samples(self, view: &View) -> Vec<Sample>;
+
+    /// The same of an object, which is one of these branches.
+    fn object_samples(self, view: &View, views: &[View]) -> Vec<Sample>;
+}
+
+impl Samples for Schemas<'_> {
     #[track_caller]
-    pub(crate) fn known_views(self, schema: &Value) -> Vec<View> {
-        let (views, nullable) = self.views(schema);
+    fn known_views(self, schema: &Value) -> Vec<View> {
+        let (views, nullable) = self.views(schema).unwrap();
         assert!(!nullable, "null is allowed: say in samples.rs how it is tried: {schema}");
         for view in &views {
             for keyword in view.keywords.keys() {
@@ -205,8 +228,7 @@ impl Schemas<'_> {
         views
     }
 
-    /// A small value that a schema allows; another one for each `number`.
-    pub(crate) fn valid(self, schema: &Value, number: usize) -> String {
+    fn valid(self, schema: &Value, number: usize) -> String {
         let view = self.known_views(schema).swap_remove(0);
         match view.kind.as_str() {
             "object" => self.object(&view, None),
@@ -224,8 +246,7 @@ impl Schemas<'_> {
         }
     }
 
-    /// An object of what is required, with one member as given.
-    pub(crate) fn object(self, view: &View, with: Option<(&str, &str)>) -> String {
+    fn object(self, view: &View, with: Option<(&str, &str)>) -> String {
         let required =
             view.properties().filter(|(name, _)| view.requires(name) && with.is_none_or(|(one, _)| one != *name));
         let mut members: Vec<String> =
@@ -238,8 +259,7 @@ impl Schemas<'_> {
         format!("{{{}}}", members.join(","))
     }
 
-    /// A list of so many members, different ones unless they are objects.
-    pub(crate) fn list(self, view: &View, size: usize) -> String {
+    fn list(self, view: &View, size: usize) -> String {
         let items = view.items();
         let first = self.valid(&items, 0);
         let all_alike = first.starts_with('{') && !view.is("uniqueItems");
@@ -247,9 +267,8 @@ impl Schemas<'_> {
         format!("[{}]", (0..size).map(item).collect::<Vec<String>>().join(","))
     }
 
-    /// What is worth trying in the place of a value of this schema; what is in it, is looked at for itself.
     #[track_caller]
-    pub(crate) fn samples(self, schema: &Value) -> Vec<Sample> {
+    fn samples(self, schema: &Value) -> Vec<Sample> {
         let views = self.known_views(schema);
         let mut samples = Vec::new();
         for (what, json, kinds) in TYPES {
