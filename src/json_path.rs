@@ -62,7 +62,7 @@ impl JsonPath {
             Step::Member(name) => serde_json::Value::from(name.as_str()),
             Step::Item(index) => serde_json::Value::from(*index),
         };
-        serde_json::Value::from_iter(self.0.iter().map(step)).to_string()
+        self.0.iter().map(step).collect::<serde_json::Value>().to_string()
     }
 
     /// The text of what the path leads to: a string's characters, a number in its shortest form, `true`, `false`,

@@ -59,7 +59,7 @@ pub(super) struct Seen<'a> {
     pub(super) uri: &'a Uri,
     pub(super) headers: &'a HeaderMap,
     /// Its body, unpacked; none if it is not to be looked into.
-    pub(super) body: Option<&'a Vec<u8>>,
+    pub(super) body: Option<&'a [u8]>,
 }
 
 /// What each operation of the document asks of a request.

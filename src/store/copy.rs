@@ -8,6 +8,7 @@ mod sqlite;
 mod tables;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -167,8 +168,8 @@ async fn open(url: &str) -> Result<End, StoreError> {
 }
 
 /// Copies the content of an attachment. It is known by its SHA-256, which must be what it is known by.
-async fn copy_content(source: &mut End, target: &mut End, row: &Row) -> Result<(), StoreError> {
-    let [Cell::Bytes(hash)] = &row[..] else { return Err(StoreError::Corrupt { table: "contents", column: "sha256" }) };
+async fn copy_content(source: &mut End, target: &mut End, row: &[Cell]) -> Result<(), StoreError> {
+    let [Cell::Bytes(hash)] = row else { return Err(StoreError::Corrupt { table: "contents", column: "sha256" }) };
     end!(&mut *target, begin_content(hash))?;
     let mut digest = Sha256::new();
     for piece in 0.. {
@@ -257,7 +258,7 @@ fn take_in(digest: &mut Sha256, cell: &Cell) {
 }
 
 /// Bytes that a row takes up.
-fn bytes_of(row: &Row) -> usize {
+fn bytes_of(row: &[Cell]) -> usize {
     row.iter()
         .map(|cell| match cell {
             Cell::Text(text) => text.len(),
@@ -268,7 +269,10 @@ fn bytes_of(row: &Row) -> usize {
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn other(text: impl Into<String>) -> StoreError {

@@ -105,7 +105,7 @@ impl Backend for Server {
         upload.map_err(|error| StoreError::Other(error.into()))?.map_err(|error| from_io(&error))
     }
 
-    async fn file(&self, content: ContentHash) -> Result<AttachmentFile, StoreError> {
+    async fn file(&self, content: ContentHash) -> Result<Option<AttachmentFile>, StoreError> {
         self.readers.read(move |link| contents::file(link, &content)).await
     }
 

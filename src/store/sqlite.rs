@@ -105,8 +105,8 @@ impl Backend for SqliteFile {
         upload.map_err(|error| StoreError::Other(error.into()))?.map_err(|error| from_io(&error))
     }
 
-    async fn file(&self, content: ContentHash) -> Result<AttachmentFile, StoreError> {
-        Ok(AttachmentFile::kept(self.files.path(&content)))
+    async fn file(&self, content: ContentHash) -> Result<Option<AttachmentFile>, StoreError> {
+        Ok(Some(AttachmentFile::kept(self.files.path(&content))))
     }
 
     async fn close(&self) {

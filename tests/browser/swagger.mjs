@@ -42,7 +42,9 @@ const isDelete = ({ operationId }) => operationId.startsWith("delete");
 const isCreate = ({ operationId }) => operationId.startsWith("create") || operationId === "uploadAttachment";
 // A configuration is there once a workspace was set up.
 const isFirst = (operation) => isCreate(operation) || operation.operationId === "upsertWorkspaceConfiguration";
-const rank = (operation) => (isFirst(operation) ? 0 : isDelete(operation) ? 2 : 1);
+// What was made would be gone.
+const isReset = ({ operationId }) => operationId === "resetData";
+const rank = (operation) => (isReset(operation) ? -1 : isFirst(operation) ? 0 : isDelete(operation) ? 2 : 1);
 const unedited = operations
   .filter(({ operationId }) => !NEED_AN_ID.includes(operationId) && operationId !== LEADS_AWAY)
   .sort((one, other) => rank(one) - rank(other));

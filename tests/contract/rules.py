@@ -46,6 +46,7 @@ RULES = [
     ("a link leads to a server", 400, r"Invalid base URL format"),
     ("a file has a name", 400, r"query param file_name must not be null"),
     ("a file that is read is there", 404, r"File not found: .*"),
+    ("a duration is one", 400, r"Unable to process JSON\. .*: expected an ISO 8601 duration such as PT30M, found .*"),
     ("a colour is one", 422, r"colorMap\[.*\] Color must be a valid hex color.*"),
     ("a project is named", 400, r"Either 'project_name' or 'project_id' (query params )?must be provided"),
     ("a project is named", 400, r"project_id must be provided"),

@@ -193,7 +193,7 @@ async fn the_call_on_every_page_is_answered_as_documented() {
         return;
     }
     for file in files() {
-        let server = Server::start().await;
+        let server = Server::with_flags(&["--test-api"]).await;
         let mut made = Made::default();
         for id in file {
             let shown = shown(&id);
@@ -205,8 +205,12 @@ async fn the_call_on_every_page_is_answered_as_documented() {
             let (status, body) = run(call.clone()).await;
             let (documented, media) = shown.success();
             assert_eq!(status, documented.parse().unwrap_or(200), "{call}\n{body:?}");
+            // To ask for a page is a request, too.
+            if id == "listRequests" {
+                continue;
+            }
             // What the server made is needed by later calls.
-            if let (Some(media), Some(answer)) = (media, body) {
+            if let (Some(media), Some(answer)) = (media.filter(|media| media["schema"]["format"] != "binary"), body) {
                 made.compare(&id, &media["example"], &answer);
             }
         }

@@ -204,7 +204,7 @@ fn settings_that_files_for_deployment_name_exist() {
     let known: BTreeSet<String> =
         known.map(|(flag, _)| flag.replacen("--", "SPANDREL_", 1).replace('-', "_").to_uppercase()).collect();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let files = std::fs::read_dir(root.join("deploy")).unwrap().map(|entry| entry.unwrap().path());
+    let files = std::fs::read_dir(root.join("docs/deploy")).unwrap().map(|entry| entry.unwrap().path());
     let name = Regex::new("SPANDREL_[A-Z_]+").unwrap();
     let mut found = 0;
     for file in files.chain([root.join("docs/deploy.md")]) {

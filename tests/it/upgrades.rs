@@ -190,7 +190,7 @@ fn the_database_can_be_named_by_the_environment() {
     assert_eq!(Process::run(&["migrate", "--check"], &variables).status.code(), Some(NEEDED));
     assert!(Process::run(&["migrate"], &variables).status.success());
     assert_eq!(names(file.parent().unwrap()), ["spandrel.db"]);
-    let output = Process::run(&["migrate", "--check", "--database", "postgres://localhost/spandrel"], &[]);
+    let output = Process::run(&["migrate", "--check", "--database", "mysql://localhost/spandrel"], &[]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stderr).unwrap().contains("unknown kind of database"));
 }

@@ -25,7 +25,7 @@ const SECRET: [&str; 5] = ["authorization", "cookie", "api-key", "token", "secre
 /// The last requests.
 #[derive(Debug)]
 pub(super) struct Requests {
-    requests_max: usize,
+    count_max: usize,
     bytes_max: usize,
     ring: Arc<Mutex<Ring>>,
 }
@@ -110,8 +110,8 @@ impl Entry {
 }
 
 impl Requests {
-    pub(super) fn new(requests_max: usize, bytes_max: usize) -> Self {
-        Self { requests_max, bytes_max, ring: Arc::default() }
+    pub(super) fn new(count_max: usize, bytes_max: usize) -> Self {
+        Self { count_max, bytes_max, ring: Arc::default() }
     }
 
     /// Notes a request that begins.
@@ -126,7 +126,7 @@ impl Requests {
         let entry = Arc::new(Entry { number: ring.total, head, rest: Mutex::default() });
         let bytes = entry.head_bytes();
         ring.make_room(bytes, self.bytes_max);
-        if ring.entries.len() >= self.requests_max
+        if ring.entries.len() >= self.count_max
             && let Some(oldest) = ring.entries.pop_front()
         {
             ring.bytes -= oldest.forget();
@@ -138,9 +138,9 @@ impl Requests {
 
     pub(super) fn clear(&self) {
         let mut ring = locked(&self.ring);
-        ring.entries.iter().for_each(|entry| {
+        for entry in &ring.entries {
             entry.forget();
-        });
+        }
         *ring = Ring::default();
     }
 
@@ -186,7 +186,7 @@ impl Entry {
             template: head.template.as_deref(),
             uri: &head.served,
             headers: &head.headers,
-            body: (!body_cut).then_some(&body),
+            body: (!body_cut).then_some(body.as_slice()),
         };
         let violations = contract.look_back(&seen, limits);
         RecordedRequest {

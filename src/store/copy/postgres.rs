@@ -1,6 +1,7 @@
 //! A schema in PostgreSQL.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 
 use chrono::{DateTime, Datelike as _};
 use futures_util::TryStreamExt as _;
@@ -71,12 +72,12 @@ impl Postgres {
     }
 
     pub(super) async fn count(&mut self, table: &Table) -> Outcome<u64> {
-        let count: i64 = self.one(&format!("SELECT count(*) FROM {}", from(table))).await?;
+        let count: i64 = self.one(&format!("SELECT count(*) FROM {} rows", from(table))).await?;
         Ok(count.unsigned_abs())
     }
 
     /// The rows after the one with this key; after none, the first.
-    pub(super) async fn page(&mut self, table: &Table, last: &Row) -> Outcome<Vec<Row>> {
+    pub(super) async fn page(&mut self, table: &Table, last: &[Cell]) -> Outcome<Vec<Row>> {
         let key = table.key();
         let places: Vec<String> = (1..=last.len()).map(|number| format!("${number}")).collect();
         let after = if last.is_empty() { String::new() } else { format!("WHERE ({key}) > ({})", places.join(", ")) };
@@ -221,7 +222,7 @@ fn cells(table: &Table, row: &PgRow) -> Result<Row, sqlx::Error> {
 }
 
 /// A row in the text form of `COPY`.
-fn line(row: &Row) -> String {
+fn line(row: &[Cell]) -> String {
     let mut line = String::new();
     for (at, cell) in row.iter().enumerate() {
         if at > 0 {
@@ -229,8 +230,8 @@ fn line(row: &Row) -> String {
         }
         match cell {
             Cell::Null => line.push_str("\\N"),
-            Cell::Integer(number) => line.push_str(&number.to_string()),
-            Cell::Real(number) => line.push_str(&format!("{number:?}")),
+            Cell::Integer(number) => _ = write!(line, "{number}"),
+            Cell::Real(number) => _ = write!(line, "{number:?}"),
             Cell::Bytes(bytes) => {
                 line.push_str("\\\\x");
                 line.push_str(&hexadecimal(bytes));

@@ -87,7 +87,7 @@ impl Sqlite {
     }
 
     /// The rows after the one with this key; after none, the first.
-    pub(super) fn page(&mut self, table: &Table, last: &Row) -> Outcome<Vec<Row>> {
+    pub(super) fn page(&mut self, table: &Table, last: &[Cell]) -> Outcome<Vec<Row>> {
         let (key, places) = (table.key(), vec!["?"; last.len()].join(", "));
         let after = if last.is_empty() { String::new() } else { format!("WHERE ({key}) > ({places})") };
         let from = match table.apart {
@@ -169,7 +169,7 @@ impl Sqlite {
     }
 
     pub(super) fn finish(&mut self) -> Outcome<()> {
-        self.connection.execute_batch("DROP TABLE copying; ANALYZE").map_err(failed)
+        self.connection.execute_batch("DROP TABLE copying").map_err(failed)
     }
 }
 

@@ -60,11 +60,14 @@ pub(super) fn put(link: &Link, received: &ReceivedFile) -> Result<(), StoreError
     Ok(())
 }
 
-/// A file with a content, for as long as it is read.
-pub(super) fn file(link: &Link, content: &ContentHash) -> Result<AttachmentFile, StoreError> {
+/// A file with a content, if it is there, for as long as it is read.
+pub(super) fn file(link: &Link, content: &ContentHash) -> Result<Option<AttachmentFile>, StoreError> {
+    if !any(link, "SELECT 1 FROM contents WHERE sha256 = ?1 AND piece = 0", params![&content.0])? {
+        return Ok(None);
+    }
     let mut file = tempfile::NamedTempFile::new().map_err(|error| from_io(&error))?;
     Rows.read(link, content, &mut file)?;
-    Ok(AttachmentFile::temporary(file.into_temp_path()))
+    Ok(Some(AttachmentFile::temporary(file.into_temp_path())))
 }
 
 /// The contents that may be removed now are kept from being referred to meanwhile.

@@ -314,7 +314,7 @@ impl sql::Connection for Link {
                     columns.extend(table.payload_columns.iter().map(|column| match column.holds {
                         Holds::Integer => Param::Integer(0),
                         _ => Param::Null,
-                    }))
+                    }));
                 }
                 None => {}
             }
@@ -346,7 +346,7 @@ fn bytes_of(ids: &[Id]) -> Vec<&[u8]> {
 }
 
 /// Values are sent, and come, as the server has them: big-endian numbers, texts in UTF-8.
-impl<'q> Encode<'q, Postgres> for &Param<'_> {
+impl Encode<'_, Postgres> for &Param<'_> {
     fn encode_by_ref(
         &self,
         buffer: &mut PgArgumentBuffer,
@@ -386,7 +386,7 @@ struct ColumnOf<'a, 'r> {
     holds: Holds,
 }
 
-impl<'q> Encode<'q, Postgres> for ColumnOf<'_, '_> {
+impl Encode<'_, Postgres> for ColumnOf<'_, '_> {
     fn encode_by_ref(
         &self,
         buffer: &mut PgArgumentBuffer,

@@ -10,7 +10,7 @@ use super::address::Address;
 use crate::store::{StoreError, Upgrade};
 
 /// How long migrating may take.
-const TIME_MAX: std::time::Duration = std::time::Duration::from_secs(3_600);
+const TIME_MAX: std::time::Duration = std::time::Duration::from_hours(1);
 
 /// Months that partitions are made for when a server starts: some before, for what comes late, and some ahead.
 const MAKE_PARTITIONS: &str = "SELECT make_partitions((now() AT TIME ZONE 'UTC')::date - 62, 6)";

@@ -16,6 +16,9 @@ use crate::store::{StoreError, StoreOptions};
 /// How long a query waits for a connection.
 const WAIT: Duration = Duration::from_secs(10);
 
+/// How long a server that is to end a query is waited for.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// The connections.
 #[derive(Debug)]
 pub(super) struct Readers {
@@ -45,12 +48,13 @@ impl Readers {
         };
         let gone = CancellationToken::new();
         let _waiting = gone.clone().drop_guard();
-        let patience = Patience { deadline: Instant::now() + self.time_max, gone };
+        // The server ends what takes too long; this is for one that does not answer.
+        let patience = Patience { deadline: Instant::now() + self.time_max + GRACE, gone };
         let readers = Arc::clone(self);
         let runtime = Runtime::current();
         let work = move || {
             let _permit = permit;
-            let link = readers.begin(runtime, patience)?;
+            let link = readers.begin(&runtime, &patience)?;
             let outcome = query(&link);
             // Nothing was changed, however it ended.
             let ended = link.batch("COMMIT");
@@ -63,7 +67,7 @@ impl Readers {
     }
 
     /// A connection with a transaction. One that was idle may have ended meanwhile.
-    fn begin(&self, runtime: Runtime, patience: Patience) -> Result<Link, StoreError> {
+    fn begin(&self, runtime: &Runtime, patience: &Patience) -> Result<Link, StoreError> {
         let begin =
             format!("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; {}", self.address.settings(self.time_max));
         let link = |connection| Link::new(connection, runtime.clone(), self.address.keeps_statements, patience.clone());

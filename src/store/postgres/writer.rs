@@ -14,14 +14,17 @@ use crate::cost::Prices;
 use crate::store::sql::{Connection as _, PIECE_ROWS, Work, any, commit, is_pending, manage, params, piece};
 use crate::store::{Caller, Change, Manage, ManageRefusal, Refusal, StoreError, StoreOptions, Submission};
 
-/// How long a transaction may take.
-const TIME_MAX: Duration = Duration::from_secs(60);
+/// How long a transaction may take: clients do not wait longer for an answer.
+const TIME_MAX: Duration = Duration::from_secs(20);
+
+/// How long a transaction waits for what another program holds.
+const LOCK: Duration = Duration::from_secs(5);
 
 /// How often a transaction is tried while other servers are in its way.
 const TRIES: u32 = 30;
 
 /// How often it is seen to that the months to come have partitions.
-const PARTITIONS_EVERY: Duration = Duration::from_secs(6 * 3_600);
+const PARTITIONS_EVERY: Duration = Duration::from_hours(6);
 
 /// Leaves the tables as a new database has them.
 const RESET: &str = "TRUNCATE workspaces, projects, spans, traces, trace_sums, project_span_counts, \
@@ -58,10 +61,11 @@ impl ServerWork {
     /// Begins a transaction. A connection that was idle may have ended meanwhile.
     fn begin(&mut self) -> Result<&Link, StoreError> {
         let begin = format!(
-            "BEGIN; {}; SET LOCAL synchronous_commit = {}; SET LOCAL idle_in_transaction_session_timeout = {}",
+            "BEGIN; {}; SET LOCAL synchronous_commit = {}; SET LOCAL idle_in_transaction_session_timeout = {}; SET LOCAL lock_timeout = {}",
             self.address.settings(TIME_MAX),
             if self.durable { "on" } else { "off" },
-            TIME_MAX.as_millis()
+            TIME_MAX.as_millis(),
+            LOCK.as_millis()
         );
         if let Some(link) = self.link.take() {
             link.have(Patience::of(TIME_MAX));
@@ -75,13 +79,27 @@ impl ServerWork {
         Ok(self.link.insert(link))
     }
 
-    /// Does something in a transaction, which is given up if `keeps` says so of what came out.
+    /// Does something in a transaction, which is given up unless `keeps` says otherwise of what came out.
     fn transaction<T>(
         &mut self,
         make: impl Fn(&Link) -> Result<T, StoreError>,
         keeps: impl Fn(&T) -> bool,
     ) -> Result<T, StoreError> {
-        for tried in 0.. {
+        self.tried(make, keeps).map_err(|error| match error {
+            StoreError::TooLong => {
+                StoreError::Unavailable { reason: "the database does not answer in time", full: false }
+            }
+            error => error,
+        })
+    }
+
+    fn tried<T>(
+        &mut self,
+        make: impl Fn(&Link) -> Result<T, StoreError>,
+        keeps: impl Fn(&T) -> bool,
+    ) -> Result<T, StoreError> {
+        let mut tried: u32 = 0;
+        loop {
             let link = self.begin()?;
             let outcome = make(link).and_then(|made| {
                 link.batch(if keeps(&made) { "COMMIT" } else { "ROLLBACK" })?;
@@ -95,19 +113,15 @@ impl ServerWork {
             if link.is_broken() || link.batch("ROLLBACK").is_err() {
                 self.link = None;
             }
-            if !collided || tried + 1 >= TRIES {
+            tried += 1;
+            if !collided || tried >= TRIES {
                 return Err(error);
             }
             // Not all at once again.
-            std::thread::sleep(Duration::from_millis(u64::from(tried.min(10)) * u64::from(rand_part())));
+            let chance = u64::from(self.clock.fresh_id().0.as_bytes()[15] % 8);
+            std::thread::sleep(Duration::from_millis(u64::from(tried.min(10)) * chance));
         }
-        unreachable!("it ends within the tries")
     }
-}
-
-/// Some number from 0 to 7.
-fn rand_part() -> u32 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.subsec_nanos() / 1_000 % 8)
 }
 
 impl Work for ServerWork {

@@ -387,7 +387,7 @@ fn places(count: usize) -> String {
     places.join(",")
 }
 
-fn by_ids<'a>(workspace: i64, entity: Entity, ids: &'a [Id]) -> Vec<Param<'a>> {
+fn by_ids(workspace: i64, entity: Entity, ids: &[Id]) -> Vec<Param<'_>> {
     [workspace.into(), entity.code().into()].into_iter().chain(ids.iter().map(Param::from)).collect()
 }
 
@@ -506,14 +506,20 @@ pub(super) fn exists<C: Connection>(
     source: Option<Source>,
     threads: bool,
 ) -> Result<bool, StoreError> {
-    // What has no source counts as the SDK's.
+    let mut params = vec![Param::from(project)];
+    let mut of_source = "";
+    if let Some(source) = source {
+        params.push(source.code().into());
+        // What has no source counts as the SDK's.
+        of_source = " AND (s.source = ?2 OR (?2 = 1 AND s.source = 0))";
+    }
     let sql = format!(
-        "SELECT 1 FROM {} s WHERE s.project = ?1 AND (?2 IS NULL OR s.source = ?2 OR (?2 = 1 AND s.source = 0)){}{} LIMIT 1",
+        "SELECT 1 FROM {} s WHERE s.project = ?1{of_source}{}{} LIMIT 1",
         of.table().rows,
         if threads { " AND s.thread_id IS NOT NULL" } else { "" },
         not_purged(of)
     );
-    any(connection, &sql, params![project, source.map(Source::code)])
+    any(connection, &sql, &params)
 }
 
 pub(super) fn score_names<C: Connection>(
@@ -583,6 +589,8 @@ pub(super) const SUMMED: usize = 9;
 
 /// What [`stats::Sums::add`] reads of a row to sum up this amount; what is not needed for it is not read.
 pub(super) fn summed(of: Kind, amount: &Amount) -> String {
+    /// Nothing, as each of them has it.
+    const NONE: [&str; SUMMED] = ["0", "NULL", "NULL", "NULL", "0", "NULL", "0", "0", "0"];
     let all: [&str; SUMMED] = match of {
         Kind::Spans => [
             "s.start_time",
@@ -618,8 +626,6 @@ pub(super) fn summed(of: Kind, amount: &Amount) -> String {
         Amount::Usage(_) => at == 3,
         Amount::Number | Amount::Score(_) => false,
     };
-    // Nothing, as each of them has it.
-    const NONE: [&str; SUMMED] = ["0", "NULL", "NULL", "NULL", "0", "NULL", "0", "0", "0"];
     let columns: Vec<&str> = (0..SUMMED).map(|at| if needed(at) { all[at] } else { NONE[at] }).collect();
     columns.join(", ")
 }

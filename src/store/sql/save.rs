@@ -131,7 +131,7 @@ fn keys_of<C: Connection, F>(
 }
 
 fn text(payload: Option<&Payload>) -> Option<&str> {
-    payload.map(|raw| raw.get())
+    payload.map(Payload::get)
 }
 
 /// A span, as [`SPANS`] lists its columns.

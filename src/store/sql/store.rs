@@ -42,8 +42,8 @@ pub(in crate::store) trait Backend: Send + Sync + 'static {
     /// Begins to receive a file.
     fn upload(&self) -> impl Future<Output = Result<Upload, StoreError>> + Send;
 
-    /// The file with a content.
-    fn file(&self, content: ContentHash) -> impl Future<Output = Result<AttachmentFile, StoreError>> + Send;
+    /// The file with a content, if it is there.
+    fn file(&self, content: ContentHash) -> impl Future<Output = Result<Option<AttachmentFile>, StoreError>> + Send;
 
     /// Closes what reads.
     fn close(&self) -> impl Future<Output = ()> + Send;
@@ -100,7 +100,7 @@ impl<B: Backend> Store for SqlStore<B> {
         let read =
             move |connection: &B::Connection| attachments::content(connection, &workspace, project, target, &name);
         match self.0.read(read).await? {
-            Some(content) => self.0.file(content).await.map(Some),
+            Some(content) => self.0.file(content).await,
             None => Ok(None),
         }
     }

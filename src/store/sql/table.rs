@@ -1,5 +1,7 @@
 //! What is written many rows at a time.
 
+use std::sync::OnceLock;
+
 use super::{Dialect, Param};
 
 /// What a column holds.
@@ -47,6 +49,8 @@ pub(in crate::store) struct Table {
     /// Its column that names the row.
     pub owner: &'static str,
     pub payload_columns: &'static [Column],
+    /// SQLite's statements that write a row, change one, and write its payloads, once they were spelled out.
+    pub spelled: OnceLock<[String; 3]>,
 }
 
 /// A row to be written.
@@ -103,6 +107,7 @@ pub(in crate::store) static SPANS: Table = Table {
         text("metadata_model"),
         integer("metadata_has_provider"),
     ],
+    spelled: OnceLock::new(),
 };
 
 pub(in crate::store) static TRACES: Table = Table {
@@ -134,6 +139,7 @@ pub(in crate::store) static TRACES: Table = Table {
     payloads: "trace_payloads",
     owner: "trace",
     payload_columns: &[text("input"), text("output"), text("metadata")],
+    spelled: OnceLock::new(),
 };
 
 /// What is done with a row.
@@ -153,6 +159,8 @@ pub(in crate::store) struct Statement {
     pub verb: Verb,
     pub table: &'static str,
     pub columns: &'static [Column],
+    /// SQLite's text of it, once it was spelled out.
+    pub spelled: OnceLock<String>,
 }
 
 const SUMS: &[Column] = &[
@@ -174,15 +182,17 @@ const SUMS: &[Column] = &[
 /// How many columns name a row of what traces amount to.
 const SUMS_IDENTITY: usize = 3;
 
-pub(super) static INSERT_SUMS: Statement = Statement { verb: Verb::Insert(None), table: "trace_sums", columns: SUMS };
+pub(super) static INSERT_SUMS: Statement =
+    Statement { verb: Verb::Insert(None), table: "trace_sums", columns: SUMS, spelled: OnceLock::new() };
 
 pub(super) static UPDATE_SUMS: Statement =
-    Statement { verb: Verb::Update(SUMS_IDENTITY), table: "trace_sums", columns: SUMS };
+    Statement { verb: Verb::Update(SUMS_IDENTITY), table: "trace_sums", columns: SUMS, spelled: OnceLock::new() };
 
 pub(super) static DELETE_SUMS: Statement = Statement {
     verb: Verb::Delete,
     table: "trace_sums",
     columns: &[integer("workspace"), bytes("trace_id"), integer("project")],
+    spelled: OnceLock::new(),
 };
 
 pub(super) static COUNT_SPANS: Statement = Statement {
@@ -191,6 +201,7 @@ pub(super) static COUNT_SPANS: Statement = Statement {
     })),
     table: "project_span_counts",
     columns: &[integer("project"), integer("type"), integer("spans")],
+    spelled: OnceLock::new(),
 };
 
 pub(super) static COUNT_TRACES: Statement = Statement {
@@ -203,6 +214,7 @@ pub(super) static COUNT_TRACES: Statement = Statement {
     })),
     table: "project_trace_counts",
     columns: &[integer("project"), integer("traces"), integer("last_updated_at")],
+    spelled: OnceLock::new(),
 };
 
 pub(super) static PUT_SCORE: Statement = Statement {
@@ -230,6 +242,7 @@ pub(super) static PUT_SCORE: Statement = Statement {
         integer("last_updated_at"),
         text("last_updated_by"),
     ],
+    spelled: OnceLock::new(),
 };
 
 /// Columns, each as `spelled`, one after the other.

@@ -137,8 +137,8 @@ impl sql::Connection for Connection {
         if rows.peek().is_none() {
             return Ok(());
         }
-        let Statement { verb, table, columns } = statement;
-        let sql = match verb {
+        let Statement { verb, table, columns, spelled } = statement;
+        let sql = spelled.get_or_init(|| match verb {
             Verb::Insert(conflict) => {
                 let conflict = conflict.map(|conflict| format!(" ON CONFLICT {}", conflict(Dialect::Sqlite)));
                 insert(table, columns, &conflict.unwrap_or_default())
@@ -148,8 +148,8 @@ impl sql::Connection for Connection {
                 format!("UPDATE {table} SET {set} WHERE {}", equal(&columns[..*named], 1))
             }
             Verb::Delete => format!("DELETE FROM {table} WHERE {}", equal(columns, 1)),
-        };
-        let mut statement = self.prepare_cached(&sql).map_err(from_rusqlite)?;
+        });
+        let mut statement = self.prepare_cached(sql).map_err(from_rusqlite)?;
         for row in rows {
             statement.execute(params_from_iter(&row)).map_err(from_rusqlite)?;
         }
@@ -191,6 +191,21 @@ fn equal(columns: &[Column], first: usize) -> String {
     list(columns, " AND ", |at, column| format!("{} = ?{}", column.name, at + first))
 }
 
+fn spelled(table: &Table) -> [String; 3] {
+    let Table { name, columns, payloads, owner, payload_columns, .. } = table;
+    let set = list(&columns[IDENTITY..], ", ", |at, column| format!("{} = ?{}", column.name, at + 2));
+    let names = list(payload_columns, ", ", |_, column| column.name.to_owned());
+    let places = list(payload_columns, ", ", |at, _| format!("?{}", at + 2));
+    let again = list(payload_columns, ", ", |_, column| format!("{0} = excluded.{0}", column.name));
+    [
+        insert(name, columns, ""),
+        format!("UPDATE {name} SET {set} WHERE key = ?1"),
+        format!(
+            "INSERT INTO {payloads} ({owner}, {names}) VALUES (?1, {places}) ON CONFLICT ({owner}) DO UPDATE SET {again}"
+        ),
+    ]
+}
+
 /// A row, and its payloads in their own table.
 fn save<'r>(
     connection: &Connection,
@@ -201,16 +216,10 @@ fn save<'r>(
     if rows.peek().is_none() {
         return Ok(());
     }
-    let Table { name, columns, payloads, owner, payload_columns } = table;
-    let mut insert_row = connection.prepare_cached(&insert(name, columns, ""))?;
-    let set = list(&columns[IDENTITY..], ", ", |at, column| format!("{} = ?{}", column.name, at + 2));
-    let mut update_row = connection.prepare_cached(&format!("UPDATE {name} SET {set} WHERE key = ?1"))?;
-    let names = list(payload_columns, ", ", |_, column| column.name.to_owned());
-    let places = list(payload_columns, ", ", |at, _| format!("?{}", at + 2));
-    let again = list(payload_columns, ", ", |_, column| format!("{0} = excluded.{0}", column.name));
-    let mut put_payloads = connection.prepare_cached(&format!(
-        "INSERT INTO {payloads} ({owner}, {names}) VALUES (?1, {places}) ON CONFLICT ({owner}) DO UPDATE SET {again}"
-    ))?;
+    let [insert, update, put] = table.spelled.get_or_init(|| spelled(table));
+    let mut insert_row = connection.prepare_cached(insert)?;
+    let mut update_row = connection.prepare_cached(update)?;
+    let mut put_payloads = connection.prepare_cached(put)?;
     for Row { key, columns, payloads } in rows {
         let key = if let Some(key) = key {
             run(&mut update_row, Some(key), &columns[IDENTITY..])?;

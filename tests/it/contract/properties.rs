@@ -133,7 +133,7 @@ fn rewritten(schema: &Value, components: &mut Map<String, Value>) -> Value {
     let name = format!("S{}", components.len());
     let reference = json!({"$ref": format!("#/components/schemas/{name}")});
     components.insert(name, inner);
-    if components.len() % 2 == 0 { reference } else { json!({"allOf": [reference]}) }
+    if components.len().is_multiple_of(2) { reference } else { json!({"allOf": [reference]}) }
 }
 
 proptest! {

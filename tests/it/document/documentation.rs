@@ -16,14 +16,14 @@ fn ids() -> BTreeSet<String> {
 async fn the_index_leads_to_a_page_of_every_operation() {
     let server = Server::start().await;
     let link = Regex::new(r"(?m)^- \[([^\]]+)\]\(([^)]+)\)").unwrap();
+    // The convention: a title, a quotation that says what it is, sections of links.
+    let title = Regex::new(r"^# \w+\n\n> [^\n]+\n\n").unwrap();
     for prefix in ["", "/api"] {
         let base = format!("{}{prefix}", server.api.base);
         let answer = server.api.get(&format!("{prefix}/llms.txt")).await.expect(200);
         assert_eq!(answer.header("content-type"), "text/markdown; charset=utf-8");
         assert_eq!(answer.header("cache-control"), "max-age=300");
         let index = answer.text();
-        // The convention: a title, a quotation that says what it is, sections of links.
-        let title = Regex::new(r"^# \w+\n\n> [^\n]+\n\n").unwrap();
         assert!(title.is_match(&index), "{index}");
         assert!(index.contains(&format!("The address of this server is `{base}`")), "{index}");
         let mut named = BTreeSet::new();
@@ -31,7 +31,7 @@ async fn the_index_leads_to_a_page_of_every_operation() {
             let path = found[2].strip_prefix(&server.api.base).unwrap_or_else(|| panic!("{}", &found[2]));
             assert!(path.starts_with(prefix), "{path}");
             let answer = server.api.get(path).await.expect(200);
-            if path.ends_with(".md") {
+            if path.contains("/docs/") {
                 assert!(named.insert(found[1].to_owned()), "{path} twice");
                 assert!(answer.text().contains(&format!("is the operation `{}`.", &found[1])), "{path}");
             }

@@ -64,6 +64,8 @@ async fn a_database_without_room_for_connections_is_told_until_there_is_some() {
     // Others take what there is, and the server has to connect anew.
     cluster.limit_connections(0);
     cluster.disconnect_all();
+    // Whoever writes first finds out.
+    process.api.post(SPANS, &span(&fresh_id())).await.expect_try_later("database");
     until(async || process.api.is_ill().await.then_some(())).await;
     process.api.post(SPANS, &span(&fresh_id())).await.expect_try_later("database");
     process.api.get(&format!("{SPANS}/{kept}")).await.expect(503);

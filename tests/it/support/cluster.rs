@@ -65,7 +65,7 @@ impl Cluster {
             conf += "fsync = off\nfull_page_writes = off\n";
         }
         for (name, value) in settings {
-            conf += &format!("{name} = '{value}'\n");
+            conf = format!("{conf}{name} = '{value}'\n");
         }
         cluster.make_role();
         let file = cluster.data().join("postgresql.conf");

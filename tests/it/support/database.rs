@@ -43,8 +43,8 @@ pub(crate) fn recounted_in(home: &Home) {
              GROUP BY project, trace_id, provider",
         ),
         (
-            "SELECT project, trace_id, round(CAST(cost_value AS numeric), 12) FROM trace_sums WHERE cost_value <> 0",
-            "SELECT project, trace_id, round(CAST(sum(cost_value) AS numeric), 12) FROM spans \
+            "SELECT project, trace_id, round(CAST(cost_value AS numeric), 9) FROM trace_sums WHERE cost_value <> 0",
+            "SELECT project, trace_id, round(CAST(sum(cost_value) AS numeric), 9) FROM spans \
              GROUP BY project, trace_id HAVING sum(cost_value) <> 0",
         ),
         (
@@ -54,7 +54,7 @@ pub(crate) fn recounted_in(home: &Home) {
     ] {
         // Nobody asks for what was counted in deleted projects.
         let different = format!(
-            "(SELECT * FROM ({kept} EXCEPT {counted}) one UNION ALL SELECT * FROM ({counted} EXCEPT {kept}) other) both \
+            "(SELECT * FROM ({kept} EXCEPT {counted}) one UNION ALL SELECT * FROM ({counted} EXCEPT {kept}) other) differing \
              WHERE project NOT IN (SELECT key FROM projects WHERE deleted_at IS NOT NULL)"
         );
         assert_eq!(home.rows(&different), 0, "{kept}");

@@ -89,14 +89,12 @@ impl Home {
     /// The texts that a query gives, one a row.
     #[track_caller]
     pub(crate) fn texts(&self, sql: &str) -> Vec<String> {
-        match &self.database {
-            Some(database) => database.texts(sql),
-            None => {
-                let connection = Connection::open(self.file()).unwrap();
-                let mut statement = connection.prepare(sql).unwrap();
-                statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
-            }
+        if let Some(database) = &self.database {
+            return database.texts(sql);
         }
+        let connection = Connection::open(self.file()).unwrap();
+        let mut statement = connection.prepare(sql).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
     }
 
     /// Changes the database behind the server's back.
@@ -122,14 +120,12 @@ impl Home {
 
     /// Has another program hold the database, so that nothing can be written, until what is returned is dropped.
     pub(crate) fn hold(&self) -> Hold {
-        match &self.database {
-            Some(database) => Hold::Postgres { _held: database.hold() },
-            None => {
-                let connection = Connection::open(self.file()).unwrap();
-                connection.execute_batch("BEGIN IMMEDIATE").unwrap();
-                Hold::Sqlite { _held: connection }
-            }
+        if let Some(database) = &self.database {
+            return Hold::Postgres { _held: database.hold() };
         }
+        let connection = Connection::open(self.file()).unwrap();
+        connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+        Hold::Sqlite { _held: connection }
     }
 
     /// Has any change to rows of a table fail for which this SQL, in which they are `old` or `new`, is true.

@@ -22,12 +22,11 @@ struct Place {
 
 /// The one place of this process.
 static PLACE: LazyLock<Place> = LazyLock::new(|| {
-    let (url, cluster) = match std::env::var("TEST_DATABASE_URL") {
-        Ok(url) => (url, None),
-        Err(_) => {
-            let cluster = Cluster::start(false, &[]);
-            (cluster.url(ROLE, "postgres"), Some(cluster))
-        }
+    let (url, cluster) = if let Ok(url) = std::env::var("TEST_DATABASE_URL") {
+        (url, None)
+    } else {
+        let cluster = Cluster::start(false, &[]);
+        (cluster.url(ROLE, "postgres"), Some(cluster))
     };
     let url: Url = url.parse().expect("TEST_DATABASE_URL is no URL");
     let template = name("template");

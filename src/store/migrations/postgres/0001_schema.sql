@@ -514,6 +514,13 @@ $$;
 CREATE AGGREGATE decimal_sum (text)
     (sfunc = kept, stype = text[], initcond = '{}', finalfunc = decimal_sum_of, parallel = safe);
 
+-- The lowest id of a month.
+CREATE FUNCTION month_start(month timestamp) RETURNS bytea
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT decode(
+        lpad(to_hex((extract(epoch FROM date_trunc('month', month)) * 1000)::bigint), 12, '0') || repeat('00', 10), 'hex')
+$$;
+
 -- Makes the partitions of the months from `first` on, each only once. What the others have of a month stays there, and
 -- so does the month: then it is not made.
 CREATE FUNCTION make_partitions(first date, months bigint) RETURNS void
@@ -528,9 +535,8 @@ BEGIN
     -- Servers that do so at once make them once.
     PERFORM pg_advisory_xact_lock(hashtextextended(current_schema() || '.make_partitions', 0));
     FOR at IN 1..months LOOP
-        low := decode(lpad(to_hex((extract(epoch FROM month) * 1000)::bigint), 12, '0') || repeat('00', 10), 'hex');
-        high := decode(
-            lpad(to_hex((extract(epoch FROM month + interval '1 month') * 1000)::bigint), 12, '0') || repeat('00', 10), 'hex');
+        low := month_start(month);
+        high := month_start(month + interval '1 month');
         FOREACH place IN ARRAY ARRAY['spans', 'traces'] LOOP
             IF to_regclass(format('%I', place || to_char(month, '_YYYY_MM'))) IS NOT NULL THEN
                 CONTINUE;
@@ -545,6 +551,35 @@ BEGIN
         month := month + interval '1 month';
     END LOOP;
 END $$;
+
+-- Drops a month that is in partitions of its own: its spans and traces, and what was counted, summed up and said of
+-- them. It is for the operator.
+CREATE FUNCTION drop_month(month date) RETURNS void
+    LANGUAGE plpgsql AS $$
+DECLARE
+    low bytea := month_start(month);
+    high bytea := month_start(month + interval '1 month');
+    spans_then regclass := to_regclass(format('%I', 'spans' || to_char(month, '_YYYY_MM')));
+    traces_then regclass := to_regclass(format('%I', 'traces' || to_char(month, '_YYYY_MM')));
+BEGIN
+    IF spans_then IS NULL OR traces_then IS NULL THEN
+        RAISE EXCEPTION 'there is no partition of %', to_char(month, 'YYYY-MM');
+    END IF;
+    EXECUTE format('LOCK TABLE %s, %s IN SHARE MODE', spans_then, traces_then);
+    EXECUTE format('INSERT INTO project_span_counts AS c (project, type, spans)
+        SELECT s.project, s.type, -count(*) FROM %s s GROUP BY s.project, s.type ORDER BY 1, 2
+        ON CONFLICT (project, type, slot) DO UPDATE SET spans = c.spans + excluded.spans', spans_then);
+    EXECUTE format('INSERT INTO project_trace_counts AS c (project, traces, last_updated_at)
+        SELECT s.project, -count(*), 0 FROM %s s GROUP BY s.project ORDER BY 1
+        ON CONFLICT (project, slot) DO UPDATE SET traces = c.traces + excluded.traces', traces_then);
+    DELETE FROM trace_sums WHERE trace_id >= low AND trace_id < high;
+    DELETE FROM scores WHERE entity IN (1, 2) AND entity_id >= low AND entity_id < high;
+    DELETE FROM comments WHERE entity IN (1, 2) AND entity_id >= low AND entity_id < high;
+    DELETE FROM attachments WHERE entity IN (1, 2) AND entity_id >= low AND entity_id < high;
+    EXECUTE format('DROP TABLE %s', spans_then);
+    EXECUTE format('DROP TABLE %s', traces_then);
+END $$;
+
 
 -- Every installation begins with the workspace and the project that clients take for granted.
 CREATE FUNCTION make_first_rows() RETURNS void LANGUAGE plpgsql AS $$ BEGIN

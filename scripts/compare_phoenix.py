@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
-"""Stores the same spans in Spandrel, Arize Phoenix and MLflow, each on SQLite, and tells how that went.
+"""Stores the same spans in Spandrel and Arize Phoenix, each on SQLite, and tells how that went.
 
     python3 -m venv phoenix && phoenix/bin/pip install arize-phoenix
-    python3 -m venv mlflow  && mlflow/bin/pip install mlflow
-    phoenix/bin/python scripts/compare/compare.py --spandrel target/release/spandrel --phoenix phoenix --mlflow mlflow
+    phoenix/bin/python scripts/compare_phoenix.py --spandrel target/release/spandrel --phoenix phoenix
 
-Needs `opentelemetry-proto`, which both peers bring. Each server starts with its own defaults on an empty folder. Batches of
-100 spans go to it on eight connections: to Spandrel as JSON, to the others by OTLP over HTTP, which is what their clients
+Needs `opentelemetry-proto`, which Phoenix brings. Each server starts with its own defaults on an empty folder. Batches of
+100 spans go to it on eight connections: to Spandrel as JSON, to Phoenix by OTLP over HTTP, which is what its clients
 send. Then come a list, its size on disk, and a second run that ends with SIGKILL, after which what was acknowledged is
 looked for. A server of several processes is killed with all of them.
 """
@@ -34,7 +33,7 @@ BATCH = 100
 CONNECTIONS = 8
 TRACE_SPANS = 10
 LIST_SIZE = 100
-START_SECONDS_MAX = 180
+START_SECONDS_MAX = 600
 READ_SECONDS_MAX = 600
 PROJECT = "compare"
 
@@ -311,46 +310,6 @@ class Phoenix(Server):
         assert len(found) == LIST_SIZE and found[0]["attributes"]["input.value"]
 
 
-class Mlflow(Server):
-    name = "MLflow"
-    ping = "/health"
-    ingest = "/v1/traces"
-    experiment = "0"
-
-    def command(self) -> list[str]:
-        store = f"sqlite:///{self.folder}/mlflow.db"
-        files = str(self.folder / "artifacts")
-        where = ["--host", "127.0.0.1", "--port", str(self.port)]
-        return [f"{self.program}/bin/mlflow", "server", *where, "--backend-store-uri", store, "--artifacts-destination", files]
-
-    def environment(self) -> dict:
-        # It starts its workers by name.
-        path = f"{pathlib.Path(self.program).resolve()}/bin:{os.environ['PATH']}"
-        return {"PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
-
-    def headers(self) -> dict:
-        return {"Content-Type": "application/x-protobuf", "x-mlflow-experiment-id": self.experiment}
-
-    def batch(self, made: list[dict]) -> bytes:
-        return otlp(made)
-
-    def search(self, number: int, token: str | None) -> dict:
-        where = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": self.experiment}}
-        body = {"locations": [where], "max_results": number} | ({"page_token": token} if token else {})
-        return self.json("POST", "/api/3.0/mlflow/traces/search", body)
-
-    def count(self) -> int:
-        """It counts no spans: they are read out of its database, which a reader does not disturb."""
-        import sqlite3
-
-        with sqlite3.connect(f"file:{self.folder}/mlflow.db?mode=ro", uri=True, timeout=60) as database:
-            return database.execute("SELECT count(*) FROM spans").fetchone()[0]
-
-    def list(self) -> None:
-        """Its list is one of traces, without what was asked of a model."""
-        assert len(self.search(LIST_SIZE, None)["traces"]) == LIST_SIZE
-
-
 def measure(kind: type[Server], program: str, number: int) -> dict:
     server = kind(program)
     made = spans(number, 1)
@@ -395,11 +354,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--spandrel", help="the program")
     parser.add_argument("--phoenix", help="a virtual environment with arize-phoenix")
-    parser.add_argument("--mlflow", help="a virtual environment with mlflow")
     parser.add_argument("--spans", type=int, default=20_000, help="how many spans are stored")
     arguments = parser.parse_args()
     table = []
-    for kind, program in [(Spandrel, arguments.spandrel), (Phoenix, arguments.phoenix), (Mlflow, arguments.mlflow)]:
+    for kind, program in [(Spandrel, arguments.spandrel), (Phoenix, arguments.phoenix)]:
         if program:
             table.append(measure(kind, str(pathlib.Path(program).resolve()), arguments.spans))
             print(json.dumps(table[-1]), file=sys.stderr)
