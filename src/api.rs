@@ -55,8 +55,8 @@ pub use swagger_ui::START;
 pub use test_api::{HungUp, TestApi, TestConfig};
 pub use ui::Ui;
 
-/// The operations, those for tests by themselves, and the document generated from all of them, not yet finished. The lines of each tag stand in the order of the
-/// published documentation: it is the order of the document, and that of Swagger UI.
+/// The operations, those for tests by themselves, and the document generated from all of them, not yet finished. The lines
+/// of each tag stand in the order of the published documentation: it is the order of the document, and that of Swagger UI.
 fn operations() -> (Router<AppState>, Router<AppState>, OpenApi) {
     let (operations, mut document) = OpenApiRouter::with_openapi(document::skeleton())
         .routes(routes!(comments::add_span_comment))

@@ -8,11 +8,12 @@ use futures_util::TryStreamExt as _;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
-use super::tables::{Kind, TABLES, Table};
+use super::tables::{TABLES, Table};
 use super::{Cell, Done, PAGE_BYTES, PAGE_ROWS, Row, bytes_of, hexadecimal, other};
 use crate::store::StoreError;
 use crate::store::postgres::Address;
 use crate::store::postgres::text::{original, stored};
+use crate::store::sql::Holds;
 
 pub(super) struct Postgres {
     connection: PgConnection,
@@ -211,10 +212,10 @@ fn from(table: &Table) -> String {
 fn cells(table: &Table, row: &PgRow) -> Result<Row, sqlx::Error> {
     let cells = table.columns.iter().enumerate().map(|(at, (_, kind))| {
         Ok(match kind {
-            Kind::Integer => row.try_get::<Option<i64>, _>(at)?.map(Cell::Integer),
-            Kind::Real => row.try_get::<Option<f64>, _>(at)?.map(Cell::Real),
-            Kind::Text => row.try_get::<Option<String>, _>(at)?.map(|text| Cell::Text(original(text))),
-            Kind::Bytes => row.try_get::<Option<Vec<u8>>, _>(at)?.map(Cell::Bytes),
+            Holds::Integer => row.try_get::<Option<i64>, _>(at)?.map(Cell::Integer),
+            Holds::Real => row.try_get::<Option<f64>, _>(at)?.map(Cell::Real),
+            Holds::Text => row.try_get::<Option<String>, _>(at)?.map(|text| Cell::Text(original(text))),
+            Holds::Bytes => row.try_get::<Option<Vec<u8>>, _>(at)?.map(Cell::Bytes),
         }
         .unwrap_or(Cell::Null))
     });

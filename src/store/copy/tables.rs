@@ -1,22 +1,14 @@
 //! What there is to copy: each table with its columns, in an order in which no row refers to one that comes later.
 
-/// Of what kind the values of a column are, if they are not null.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Integer,
-    Real,
-    Text,
-    Bytes,
-}
-
-use Kind::{Bytes, Integer, Real, Text};
+use crate::store::sql::Holds;
+use Holds::{Bytes, Integer, Real, Text};
 
 /// A table, as both stores can tell it.
 #[derive(Debug)]
 pub(super) struct Table {
     pub name: &'static str,
     /// The first ones are its key.
-    pub columns: &'static [(&'static str, Kind)],
+    pub columns: &'static [(&'static str, Holds)],
     pub key_columns: usize,
     /// Where SQLite keeps its last columns: a table, its column for the key, and how many they are.
     pub apart: Option<(&'static str, &'static str, usize)>,
@@ -41,7 +33,7 @@ impl Table {
     }
 }
 
-pub(super) fn names(columns: &[(&'static str, Kind)]) -> String {
+pub(super) fn names(columns: &[(&'static str, Holds)]) -> String {
     columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 

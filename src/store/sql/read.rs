@@ -89,7 +89,7 @@ pub(super) fn count<C: Connection>(connection: &C, query: &Query) -> Result<u64,
         && query.id_max.is_none()
         && query.id_below.is_none()
         && !query.nothing;
-    let mut sql = begin(C::DIALECT, query);
+    let mut sql = Sql::of(C::DIALECT);
     match (query.of, query.trace_id, query.span_type) {
         // Counted when they were written.
         (Kind::Traces, ..) if unfiltered => {
@@ -115,10 +115,7 @@ pub(super) fn count<C: Connection>(connection: &C, query: &Query) -> Result<u64,
                  AND u.workspace = (SELECT workspace FROM projects WHERE key = {project})"
             ));
         }
-        _ => {
-            sql.push(&format!("SELECT count(*) FROM {} s", query.of.table().rows));
-            filtered(query, None, "", &mut sql);
-        }
+        _ => return count_in(connection, query, None),
     }
     let count = rows_of(connection, &sql, |row| integer(row, 0))?;
     Ok(count.first().map_or(0, |count| u64::try_from(*count).unwrap_or_default()))
