@@ -4,7 +4,9 @@ use std::io;
 
 use tokio::runtime::{Builder, Runtime};
 
-/// How much these threads give way to others: to one that serves, a processor goes at once.
+use crate::priority::give_way;
+
+/// How much these threads give way, also to the one that writes.
 const NICE: i32 = 10;
 
 /// As many threads as there are processors: more would only take from the writer, and from each other.
@@ -18,15 +20,10 @@ impl Aside {
     /// When the system gives no threads.
     pub fn start() -> io::Result<Self> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let give_way = || {
-            if let Err(error) = rustix::process::nice(NICE) {
-                tracing::debug!(%error, "a thread does not give way");
-            }
-        };
         Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name("aside")
-            .on_thread_start(give_way)
+            .on_thread_start(|| give_way(NICE))
             .build()
             .map(|runtime| Self(Some(runtime)))
     }

@@ -21,7 +21,7 @@
 //! * [`api`] has the route table, the handlers, and the document that is generated from them.
 //! * [`contract`] compares OpenAPI documents; it knows of no other part.
 //! * [`error`] is the only place that knows status codes.
-//! * [`aside`] has threads for work that takes long.
+//! * [`aside`] has threads for work that takes long; what gives way to what is set in [`priority`].
 //! * [`healthcheck`] asks a running server how it is.
 //! * [`app`] puts the parts together, [`server`] takes connections, [`config`] names every setting.
 
@@ -41,6 +41,7 @@ pub mod json_path;
 pub mod like;
 pub mod model;
 pub mod parent;
+mod priority;
 pub mod record;
 pub mod scan;
 pub mod server;

@@ -1,12 +1,14 @@
 //! Patterns of text: `%` is any run of characters, `_` any one, and `\` takes their meaning away.
 
+use memchr::memmem::Finder;
+
 /// A pattern to be looked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Like {
     parts: Vec<Part>,
     any_case: bool,
     /// The pattern itself, where it has no wildcards.
-    plain: Option<String>,
+    plain: Option<Finder<'static>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,10 +20,24 @@ enum Part {
 
 /// Letter by letter: what stands beside a letter does not change it, as it would a sigma at a word's end.
 fn lower(text: &str) -> String {
-    if text.is_ascii() {
-        return text.to_ascii_lowercase();
+    let folded = text.to_ascii_lowercase();
+    // Most texts, and most letters in them, are done.
+    let mut rest = folded.as_str();
+    let mut whole = String::new();
+    while let Some(at) = rest.bytes().position(|byte| !byte.is_ascii()) {
+        let (before, from) = rest.split_at(at);
+        let end = from.bytes().position(|byte| byte.is_ascii()).unwrap_or(from.len());
+        let (others, after) = from.split_at(end);
+        whole.reserve(rest.len());
+        whole.push_str(before);
+        whole.extend(others.chars().flat_map(char::to_lowercase));
+        rest = after;
     }
-    text.chars().flat_map(char::to_lowercase).collect()
+    if whole.is_empty() {
+        return folded;
+    }
+    whole.push_str(rest);
+    whole
 }
 
 impl Like {
@@ -29,7 +45,7 @@ impl Like {
     #[must_use]
     pub fn anywhere(pattern: &str, any_case: bool) -> Self {
         let folded = if any_case { lower(pattern) } else { pattern.to_owned() };
-        let plain = (!folded.contains(['%', '_', '\\'])).then(|| folded.clone());
+        let plain = (!folded.contains(['%', '_', '\\'])).then(|| Finder::new(&folded).into_owned());
         let mut parts = vec![Part::Run];
         let mut letters = folded.chars();
         while let Some(letter) = letters.next() {
@@ -53,7 +69,7 @@ impl Like {
 
     fn matches(&self, text: &str) -> bool {
         if let Some(plain) = &self.plain {
-            return memchr::memmem::find(text.as_bytes(), plain.as_bytes()).is_some();
+            return plain.find(text.as_bytes()).is_some();
         }
         // On a mismatch, the last run takes in one character more: no more than pattern times text steps.
         let mut rest = text.chars();
@@ -116,6 +132,13 @@ mod tests {
             ("a%b%c", "aXbYbZc", false, true),
         ] {
             assert_eq!(Like::anywhere(pattern, any_case).is_in(text), wanted, "{pattern} in {text}");
+        }
+    }
+
+    #[test]
+    fn letters_are_folded_one_by_one() {
+        for text in ["", "ABC", "ÄbC", "abÉ", "É", "İx模型YÀ", "ΟΔΟΣ a", "x😀Z"] {
+            assert_eq!(lower(text), text.chars().flat_map(char::to_lowercase).collect::<String>(), "{text}");
         }
     }
 

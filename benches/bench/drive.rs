@@ -38,6 +38,15 @@ impl Sent {
     }
 }
 
+/// Opens as many connections as are to be driven.
+pub(crate) async fn open(address: &str, drive: Drive) -> Result<Vec<Connection>, Failure> {
+    let mut open = Vec::with_capacity(drive.connections);
+    for _ in 0..drive.connections {
+        open.push(Connection::open(address).await?);
+    }
+    Ok(open)
+}
+
 /// Sends requests with numbers from `next`; returns them in the order in which they ended.
 pub(crate) async fn drive(
     address: &str,
@@ -45,10 +54,17 @@ pub(crate) async fn drive(
     next: &Arc<AtomicUsize>,
     drive: Drive,
 ) -> Result<Vec<Sent>, Failure> {
-    let mut open = Vec::with_capacity(drive.connections);
-    for _ in 0..drive.connections {
-        open.push(Connection::open(address).await?);
-    }
+    drive_on(open(address, drive).await?, address, templates, next, drive).await
+}
+
+/// The same, on connections that are open.
+pub(crate) async fn drive_on(
+    open: Vec<Connection>,
+    address: &str,
+    templates: &Arc<Templates>,
+    next: &Arc<AtomicUsize>,
+    drive: Drive,
+) -> Result<Vec<Sent>, Failure> {
     let begin = Instant::now();
     let due = Arc::new(AtomicUsize::new(0));
     let mut running = JoinSet::new();

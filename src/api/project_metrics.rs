@@ -109,7 +109,7 @@ impl Measure {
             Self::Tokens => Amount::Usage(name.to_owned()),
             Self::Cost => Amount::Cost,
             Self::Quantiles => Amount::Duration,
-            Self::AverageDuration | Self::ErrorRate => Amount::All,
+            Self::AverageDuration | Self::ErrorRate => Amount::Figures,
             Self::Number | Self::Guardrails => Amount::Number,
         }
     }
@@ -354,7 +354,7 @@ pub(super) async fn get_project_kpi_cards(
         None => BTreeMap::new(),
         Some(project) => {
             let query = Query { filters, ..of_time(&state, &caller, of, project, before, end).await? };
-            let asked = SeriesQuery { query, starts: vec![before, start], end, group: None, amount: Amount::All };
+            let asked = SeriesQuery { query, starts: vec![before, start], end, group: None, amount: Amount::Figures };
             state.store.series(asked).await?.groups.into_values().next().unwrap_or_default()
         }
     };

@@ -154,9 +154,14 @@ impl<L: Listed> Pieces<L> {
             let read = self.view.read(&*self.state.store, Arc::clone(&self.keys), self.at, PIECE_BYTES);
             let (shown, looked_at) = read.await?;
             self.at += looked_at.max(1);
-            for shown in shown {
+            let (before, number) = (piece.len(), shown.len());
+            for (at, shown) in shown.into_iter().enumerate() {
                 self.framing.push(&shown, self.first, &mut piece)?;
                 self.first = false;
+                if at == 0 {
+                    // The others are about as large.
+                    piece.reserve(((piece.len() - before) * number).min(PIECE_BYTES));
+                }
             }
         }
         if self.done() {
@@ -214,8 +219,7 @@ pub(super) async fn page<L: Listed>(
 ) -> Result<JsonBody, ApiError> {
     let Page { number, limit, offset } = page;
     let sortable = serde_json::to_string(query.of.sortable()).map_err(|_| ApiError::Internal)?;
-    let total = state.store.count(query.clone()).await?;
-    let keys = if offset < total { state.store.find(query, order, limit, offset).await? } else { Vec::new() };
+    let (keys, total) = state.store.page(query, order, limit, offset).await?;
     let framing = Framing::Array {
         before: format!(r#"{{"page":{number},"size":{},"total":{total},"content":["#, keys.len()),
         after: format!(r#"],"sortableBy":{sortable},"sortable_by":{sortable}}}"#),

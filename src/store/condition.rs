@@ -229,9 +229,7 @@ fn condition(filter: &Filter, sql: &mut Sql) -> String {
         return NEVER.to_owned();
     }
     match filter.field.kind {
-        FieldKind::String | FieldKind::Custom => {
-            text_condition(filter, &format!("lower({value})"), value, "has_text", sql)
-        }
+        FieldKind::String | FieldKind::Custom => text_condition(filter, &format!("lower({value})"), value, sql),
         FieldKind::StringExact => exact_condition(filter, value, sql),
         FieldKind::DateTime | FieldKind::Number => {
             let comparison = filter.operator.comparison().unwrap_or("=");
@@ -257,13 +255,17 @@ fn wanted_text(filter: &Filter) -> &str {
 }
 
 /// `folded` is the value in the letter case in which texts are compared, `value` as it is stored.
-fn text_condition(filter: &Filter, folded: &str, value: &str, has: &str, sql: &mut Sql) -> String {
+fn text_condition(filter: &Filter, folded: &str, value: &str, sql: &mut Sql) -> String {
     let text = wanted_text(filter);
+    let exact = folded == value;
     match filter.operator {
-        Operator::Contains => format!("{has}({value}, {})", sql.bind_text(text)),
-        Operator::NotContains => format!("NOT {has}({value}, {})", sql.bind_text(text)),
+        Operator::Contains | Operator::NotContains => {
+            let place = sql.bind_text(text);
+            let has =
+                if exact { format!("has_exact_text({value}, {place})") } else { sql.dialect.has_text(value, &place) };
+            if filter.operator == Operator::Contains { has } else { format!("NOT {has}") }
+        }
         operator => {
-            let exact = folded == value;
             let place = sql.bind_text(if exact { text.to_owned() } else { text.to_ascii_lowercase() });
             match operator {
                 Operator::StartsWith => sql.dialect.starts_with(folded, &place),
@@ -284,7 +286,7 @@ fn exact_condition(filter: &Filter, value: &str, sql: &mut Sql) -> String {
             _ => NEVER.to_owned(),
         };
     }
-    text_condition(filter, value, value, "has_exact_text", sql)
+    text_condition(filter, value, value, sql)
 }
 
 fn score_condition(filter: &Filter, sql: &mut Sql) -> String {
@@ -323,7 +325,7 @@ fn dictionary_condition(filter: &Filter, value: &str, sql: &mut Sql) -> String {
             let place = sql.bind(Value::Real(number.unwrap_or_default()));
             format!("number_in({found}) {} {place}", filter.operator.comparison().unwrap_or("="))
         }
-        _ => text_condition(filter, &format!("lower({found})"), &found, "has_text", sql),
+        _ => text_condition(filter, &format!("lower({found})"), &found, sql),
     }
 }
 

@@ -272,6 +272,8 @@ pub struct SeriesQuery {
 pub enum Amount {
     /// Of everything, all sums; to compare, the number of what is meant.
     All,
+    /// Of everything, what key figures tell: how long it took, what it cost, how often it failed; to compare, the number.
+    Figures,
     /// What is meant itself.
     Number,
     /// How long it took.

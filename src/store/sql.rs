@@ -34,7 +34,7 @@ use save::save;
 pub(super) use store::{Backend, SqlStore};
 pub(super) use table::{Column, Holds, IDENTITY, Row, SPANS, Statement, TRACES, Table, Verb, list};
 use workspaces::Workspaces;
-pub(super) use writer::{Work, Writer, commit};
+pub(super) use writer::{NICE, Work, Writer, commit};
 
 /// How a database spells what the others spell differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +77,16 @@ impl Dialect {
                     table.payload_columns.iter().map(|column| format!("{row}.{}", column.name)).collect();
                 format!(" LEFT JOIN LATERAL (SELECT {}) {payloads} ON true", columns.join(", "))
             }
+        }
+    }
+
+    /// Whether a pattern is in a text. What is said of JSON is asked of it as it is stored, where there is no other way to
+    /// look at it without a copy.
+    pub(super) fn has_text(self, text: &str, pattern: &str) -> String {
+        let json = text.strip_prefix("plain_json(").and_then(|rest| rest.strip_suffix(')'));
+        match (self, json) {
+            (Self::Sqlite, Some(json)) => format!("json_has_text({json}, {pattern})"),
+            _ => format!("has_text({text}, {pattern})"),
         }
     }
 

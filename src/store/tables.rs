@@ -27,8 +27,9 @@ static SPANS: Table = Table {
     stored: &sql::SPANS,
     scores: SPAN_SCORES_SQL,
     usage: "s.usage",
-    search: |_, pattern| {
+    search: |dialect, pattern| {
         found(
+            dialect,
             &[
                 "uuid_text(s.id)",
                 "uuid_text(s.trace_id)",
@@ -61,8 +62,9 @@ static TRACES: Table = Table {
     stored: &sql::TRACES,
     scores: TRACE_SCORES_SQL,
     usage: "u.usage",
-    search: |_, pattern| {
+    search: |dialect, pattern| {
         found(
+            dialect,
             &[
                 "uuid_text(s.id)",
                 "s.name",
@@ -93,11 +95,12 @@ static THREADS: Table = Table {
     usage: thread_sql::USAGE,
     search: |dialect, pattern| {
         let payloads = dialect.payloads(&sql::TRACES, "m", "q");
+        let [input, output] =
+            ["input", "output"].map(|column| dialect.has_text(&format!("plain_json(q.{column})"), pattern));
         format!(
             "(has_text(s.thread_id, {pattern}) OR EXISTS (SELECT 1 FROM members m{payloads} \
              WHERE m.project = s.project AND m.thread_id = s.thread_id \
-             AND (has_text(uuid_text(m.id), {pattern}) OR has_text(plain_json(q.input), {pattern}) \
-             OR has_text(plain_json(q.output), {pattern}))))"
+             AND (has_text(uuid_text(m.id), {pattern}) OR {input} OR {output})))"
         )
     },
     order: thread_sql::ORDER,
@@ -124,8 +127,8 @@ impl Kind {
 }
 
 /// Whether a pattern is in one of these texts of `s`, or in one of its tags.
-fn found(texts: &[&str], pattern: &str) -> String {
-    let any: Vec<String> = texts.iter().map(|text| format!("has_text({text}, {pattern})")).collect();
+fn found(dialect: Dialect, texts: &[&str], pattern: &str) -> String {
+    let any: Vec<String> = texts.iter().map(|text| dialect.has_text(text, pattern)).collect();
     format!(
         "({} OR EXISTS (SELECT 1 FROM json_each(coalesce(s.tags, '[]')) t WHERE has_text(t.value, {pattern})))",
         any.join(" OR ")

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Each part of the crate, and the parts that it may name.
-const MAY_NAME: [(&str, &[&str]); 23] = [
+const MAY_NAME: [(&str, &[&str]); 24] = [
     ("model", &[]),
     ("scan", &[]),
     ("json_path", &[]),
@@ -13,14 +13,15 @@ const MAY_NAME: [(&str, &[&str]); 23] = [
     ("cost", &["model"]),
     ("filter", &["model", "json_path"]),
     ("record", &["model", "scan"]),
-    ("store", &["model", "record", "filter", "clock", "cost", "scan", "json_path", "like"]),
+    ("store", &["model", "record", "filter", "clock", "cost", "scan", "json_path", "like", "priority"]),
     ("ingest", &["store"]),
     ("error", &["model", "record", "store", "ingest"]),
     ("api", &["app", "error", "filter", "ingest", "model", "record", "scan", "store"]),
     ("server", &["api", "model"]),
     ("config", &["api", "contract", "healthcheck", "ingest", "model", "parent", "scan", "server", "store"]),
     ("app", &["api", "aside", "clock", "config", "cost", "ingest", "model", "scan", "server", "store"]),
-    ("aside", &[]),
+    ("aside", &["priority"]),
+    ("priority", &[]),
     ("contract", &[]),
     ("ephemeral", &[]),
     ("healthcheck", &[]),

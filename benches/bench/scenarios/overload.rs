@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{create_many, creates, data, float, mib, progress};
 use crate::ceiling;
-use crate::drive::{Drive, Sent, drive};
+use crate::drive::{Drive, Sent, drive, drive_on, open};
 use crate::load::quantiles;
 use crate::pin::Pinned;
 use crate::report::{Figure, Target};
@@ -55,7 +55,8 @@ impl Overload {
 
 /// What was measured of one repetition.
 struct Measured {
-    best: f64,
+    /// The best rate before the overload, and after it: an index takes longer the more there is in it.
+    best: [f64; 2],
     flood: Vec<Sent>,
     calm: Vec<Sent>,
 }
@@ -90,22 +91,27 @@ pub(super) async fn run(options: &Options, overload: &Overload) -> Result<Vec<Fi
             rate: Some(TIMES * best_rate),
             seconds: seconds(OVERLOAD_SECONDS),
         };
+        // That many are not open at once: the time begins when they are.
+        let many = open(&server.address, hard).await?;
         let flood = {
             let (address, templates, next) = (server.address.clone(), Arc::clone(&templates), Arc::clone(&next));
-            tokio::spawn(async move { drive(&address, &templates, &next, hard).await })
+            tokio::spawn(async move { drive_on(many, &address, &templates, &next, hard).await })
         };
         tokio::time::sleep(Duration::from_secs_f64(hard.seconds)).await;
         let spent = (server.cpu()? - cpu_before.0, cpu("self")? - cpu_before.1);
         let calm = drive(&server.address, &templates, &next, usual(CALM_SECONDS)).await?;
-        let measured = Measured { best: best_rate, flood: flood.await??, calm };
+        let flood = flood.await??;
         let memory = server.peak_memory()?;
+        let after = drive(&server.address, &templates, &next, usual(seconds(BEST_SECONDS))).await?;
+        let best_after = rate(&after, 0.0, seconds(BEST_SECONDS));
+        let measured = Measured { best: [best_rate, best_after], flood, calm };
         drop(server);
         drop(pinned);
 
         let spans = float(overload.batch);
         let done = rate(&measured.flood, 0.0, hard.seconds);
         rates.values.push(done * spans);
-        rates.ceilings.push(measured.best * spans);
+        rates.ceilings.push((best_rate + best_after) / 2.0 * spans);
         let stored = (done * hard.seconds * spans).max(1.0);
         rates.server_cpu.push(spent.0 / stored * 1e6);
         rates.own_cpu.push(spent.1 / stored * 1e6);
@@ -119,7 +125,7 @@ pub(super) async fn run(options: &Options, overload: &Overload) -> Result<Vec<Fi
         }
         recovery.values.push(measured.recovered());
         recovery.latencies.push(latencies(&measured.calm, Sent::is_success));
-        let acknowledged: Vec<Uuid> = [&best, &measured.flood, &measured.calm]
+        let acknowledged: Vec<Uuid> = [&best, &measured.flood, &measured.calm, &after]
             .into_iter()
             .flatten()
             .filter(|sent| sent.is_success())
@@ -160,7 +166,7 @@ impl Measured {
         let failed = self.calm.iter().filter(|sent| !sent.is_success()).map(|sent| sent.ended).fold(0.0, f64::max);
         let mut from = failed;
         while from + BACK_SECONDS <= CALM_SECONDS {
-            if rate(&self.calm, from, from + BACK_SECONDS) >= BACK_SHARE * self.best {
+            if rate(&self.calm, from, from + BACK_SECONDS) >= BACK_SHARE * self.best[1] {
                 return from;
             }
             from += STEP_SECONDS;
@@ -173,14 +179,19 @@ impl Measured {
         for sent in &self.flood {
             *statuses.entry(sent.status).or_insert(0) += 1;
         }
+        let steps = (0..).map(|step| f64::from(step) * BACK_SECONDS).take_while(|from| *from < CALM_SECONDS);
+        let back: Vec<String> =
+            steps.map(|from| format!("{:.0}", rate(&self.calm, from, from + BACK_SECONDS))).collect();
         format!(
-            "best {:.0} requests/s, {:.0}/s were due for {} s, answered {statuses:?}, {:.0}/s with success; \
-             well again after {:.2} s",
-            self.best,
+            "best {:.0} and then {:.0} requests/s, {:.0}/s were due for {} s, answered {statuses:?}, {:.0}/s with success; \
+             well again after {:.2} s; each {BACK_SECONDS} s of the usual load then: {}/s",
+            self.best[0],
+            self.best[1],
             hard.rate.unwrap_or_default(),
             hard.seconds,
             rate(&self.flood, 0.0, hard.seconds),
             self.recovered(),
+            back.join(" "),
         )
     }
 }

@@ -38,15 +38,20 @@ pub(super) async fn run(options: &Options) -> Result<Vec<Figure>, Failure> {
         let server = Server::start(options, &database)?;
         closed(&server, CONNECTIONS, batches(before)).await?;
         let done = Arc::new(AtomicBool::new(false));
+        let firsts = (0..).map(|number| PAUSE / 4 * number);
         let readers: Vec<_> = requests
             .into_iter()
-            .map(|requests| tokio::spawn(paced(server.address.clone(), PAUSE, requests, Arc::clone(&done))))
+            .zip(firsts)
+            .map(|(requests, first)| {
+                let (address, done) = (server.address.clone(), Arc::clone(&done));
+                std::thread::spawn(move || paced(&address, PAUSE, first, &requests, &done))
+            })
             .collect();
         let measured = closed(&server, CONNECTIONS, batches(then)).await?;
         done.store(true, Ordering::Relaxed);
         let memory = server.peak_memory()?;
         for (figure, reader) in figures.iter_mut().zip(readers) {
-            let latencies = reader.await??;
+            let latencies = reader.join().map_err(|_| "a reader panicked")??;
             figure.values.push(percentile(&latencies, 0.99) * 1e3);
             figure.latencies.push(quantiles(&latencies));
             figure.memory.push(memory);

@@ -582,42 +582,27 @@ fn has<C: Connection>(connection: &C, query: &Query, many: i64) -> Result<bool, 
 const STATS_ROWS_IN_TURN: i64 = 20_000;
 
 /// How many columns [`summed`] names.
-pub(super) const SUMMED: usize = 9;
+pub(super) const SUMMED: usize = 8;
 
 /// What [`stats::Sums::add`] reads of a row to sum up this amount; what is not needed for it is not read.
 pub(super) fn summed(of: Kind, amount: &Amount) -> String {
     /// Nothing, as each of them has it.
-    const NONE: [&str; SUMMED] = ["0", "NULL", "NULL", "NULL", "0", "NULL", "0", "0", "0"];
+    const NONE: [&str; SUMMED] = ["0", "NULL", "NULL", "NULL", "0", "NULL", "0", "0"];
+    /// Which payloads there are, and whether it failed.
+    const FLAGS: &str = "(s.payloads & 7) + CASE WHEN s.error_info IS NULL THEN 0 ELSE 8 END";
     let all: [&str; SUMMED] = match of {
-        Kind::Spans => [
-            "s.start_time",
-            "s.end_time",
-            "s.cost_value",
-            "s.usage",
-            "s.payloads",
-            "s.tags",
-            "s.error_info IS NOT NULL",
-            "0",
-            "0",
-        ],
-        Kind::Traces => [
-            "s.start_time",
-            "s.end_time",
-            "u.cost_value",
-            "u.usage",
-            "s.payloads",
-            "s.tags",
-            "s.error_info IS NOT NULL",
-            "u.spans",
-            "u.llm_spans",
-        ],
+        Kind::Spans => ["s.start_time", "s.end_time", "s.cost_value", "s.usage", FLAGS, "s.tags", "0", "0"],
+        Kind::Traces => {
+            ["s.start_time", "s.end_time", "u.cost_value", "u.usage", FLAGS, "s.tags", "u.spans", "u.llm_spans"]
+        }
         Kind::Threads => {
             let [start, end] = [thread_sql::START, thread_sql::END];
-            [start, end, thread_sql::COST, thread_sql::USAGE, "0", "NULL", "0", "0", "0"]
+            [start, end, thread_sql::COST, thread_sql::USAGE, "0", "NULL", "0", "0"]
         }
     };
     let needed = |at: usize| match amount {
         Amount::All => true,
+        Amount::Figures => matches!(at, 0..=2 | 4),
         Amount::Duration => at <= 1,
         Amount::Cost => at == 2,
         Amount::Usage(_) => at == 3,
@@ -657,7 +642,9 @@ pub(super) fn stats_sums<C: Connection>(
     range: Option<(i64, i64)>,
 ) -> Result<stats::Sums, StoreError> {
     let mut sums = stats::Sums::default();
-    each(connection, query, range, &summed(query.of, &Amount::All), begin(C::DIALECT, query), |row| sums.add(row))?;
+    each(connection, query, range, &summed(query.of, &Amount::All), begin(C::DIALECT, query), |row| {
+        sums.add(row, query.of, &Amount::All)
+    })?;
     Ok(sums)
 }
 

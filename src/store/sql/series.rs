@@ -74,14 +74,20 @@ pub(super) fn rows<C: Connection>(
     let summed = summed(asked.query.of, &asked.amount);
     let mut sql = begin(C::DIALECT, &asked.query);
     let selected = format!("{summed}, s.id, {}", group_sql(asked.group.as_ref(), &mut sql));
-    let mut groups = Groups::default();
+    let (mut groups, mut all) = (Groups::default(), Parts::new());
     each(connection, &asked.query, range, &selected, sql, |row| {
         let Some(interval) = interval(asked, row, SUMMED)? else { return Ok(()) };
+        if asked.group.is_none() {
+            return all.entry(interval).or_default().add(row, asked.query.of, &asked.amount);
+        }
         for group in groups_of(asked.group.as_ref(), row, SUMMED + 1)? {
-            groups.sums(&group, interval).add(row)?;
+            groups.sums(&group, interval).add(row, asked.query.of, &asked.amount)?;
         }
         Ok(())
     })?;
+    if !all.is_empty() {
+        groups.groups.insert(String::new(), all);
+    }
     Ok(groups)
 }
 

@@ -6,7 +6,7 @@ use super::integer;
 use crate::store::StoreError;
 use crate::store::cells::Cells;
 use crate::store::quantiles::Quantiles;
-use crate::store::{Amount, Stats};
+use crate::store::{Amount, Kind, Stats};
 
 /// Sums so far.
 #[derive(Debug, Default)]
@@ -18,43 +18,83 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    /// Adds a row: start, end, cost, usage, payloads, tags, error; of a trace also its spans and llm spans.
-    pub(super) fn add(&mut self, row: &impl Cells) -> Result<(), StoreError> {
-        let stats = &mut self.stats;
-        stats.count += 1;
+    /// Adds a row, as far as this amount goes: start, end, cost, usage, flags, tags; of a trace also its spans and llm
+    /// spans.
+    pub(super) fn add(&mut self, row: &impl Cells, of: Kind, amount: &Amount) -> Result<(), StoreError> {
+        self.stats.count += 1;
+        match amount {
+            Amount::Number | Amount::Score(_) => {}
+            Amount::Duration => self.add_duration(row)?,
+            Amount::Cost => self.add_cost(row)?,
+            Amount::Usage(_) => self.add_usage(row)?,
+            Amount::All => {
+                self.add_duration(row)?;
+                self.add_cost(row)?;
+                self.add_flags(row)?;
+                self.add_usage(row)?;
+                self.add_rest(row, of)?;
+            }
+            Amount::Figures => {
+                self.add_duration(row)?;
+                self.add_cost(row)?;
+                self.add_flags(row)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_duration(&mut self, row: &impl Cells) -> Result<(), StoreError> {
         let (start, end) = (integer(row, 0)?, row.integer(1)?);
         if let Some(end) = end.filter(|_| start != 0) {
             #[expect(clippy::cast_precision_loss, reason = "exact up to 285 years")]
             let duration = (end.div_euclid(1_000) - start.div_euclid(1_000)) as f64 / 1_000.0;
             self.durations.add(duration);
-            stats.durations += 1;
-            stats.duration_sum += duration;
+            self.stats.durations += 1;
+            self.stats.duration_sum += duration;
         }
-        let cost = row.real(2)?;
-        if let Some(cost) = cost.filter(|cost| *cost > 0.0) {
-            stats.costs += 1;
-            stats.cost_sum += cost;
+        Ok(())
+    }
+
+    fn add_cost(&mut self, row: &impl Cells) -> Result<(), StoreError> {
+        if let Some(cost) = row.real(2)?.filter(|cost| *cost > 0.0) {
+            self.stats.costs += 1;
+            self.stats.cost_sum += cost;
         }
-        let payloads = integer(row, 4)?;
-        stats.inputs += u64::from(payloads & 1 != 0);
-        stats.outputs += u64::from(payloads & 2 != 0);
-        stats.metadata += u64::from(payloads & 4 != 0);
+        Ok(())
+    }
+
+    fn add_usage(&mut self, row: &impl Cells) -> Result<(), StoreError> {
+        if let Some(usage) = row.raw(3)? {
+            self.add_counts(usage);
+        }
+        Ok(())
+    }
+
+    fn add_flags(&mut self, row: &impl Cells) -> Result<(), StoreError> {
+        let (stats, flags) = (&mut self.stats, integer(row, 4)?);
+        stats.inputs += u64::from(flags & 1 != 0);
+        stats.outputs += u64::from(flags & 2 != 0);
+        stats.metadata += u64::from(flags & 4 != 0);
+        stats.errors += u64::from(flags & 8 != 0);
+        Ok(())
+    }
+
+    fn add_rest(&mut self, row: &impl Cells, of: Kind) -> Result<(), StoreError> {
+        let stats = &mut self.stats;
         if let Some(tags) = row.raw(5)? {
             stats.tags += count_tags(tags);
         }
-        stats.errors += u64::from(integer(row, 6)? != 0);
-        let count = |number: Option<i64>| u64::try_from(number.unwrap_or_default()).unwrap_or_default();
-        stats.spans += count(row.integer(7)?);
-        stats.llm_spans += count(row.integer(8)?);
-        if let Some(usage) = row.raw(3)? {
-            self.add_usage(usage);
+        if of == Kind::Traces {
+            let count = |number: Option<i64>| u64::try_from(number.unwrap_or_default()).unwrap_or_default();
+            stats.spans += count(row.integer(6)?);
+            stats.llm_spans += count(row.integer(7)?);
         }
         Ok(())
     }
 
     /// Takes a usage object apart. It is our own writing, so names without escapes and plain integers are the rule;
     /// anything else is parsed in full.
-    fn add_usage(&mut self, usage: &[u8]) {
+    fn add_counts(&mut self, usage: &[u8]) {
         if usage.contains(&b'\\') {
             let counts: BTreeMap<String, i64> = serde_json::from_slice(usage).unwrap_or_default();
             for (name, count) in counts {
@@ -139,7 +179,7 @@ impl Sums {
     pub(super) fn amount(&self, of: &Amount) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
         match of {
-            Amount::All | Amount::Number => self.stats.count as f64,
+            Amount::All | Amount::Figures | Amount::Number => self.stats.count as f64,
             Amount::Duration => self.stats.duration_sum,
             Amount::Cost => self.stats.cost_sum,
             Amount::Usage(name) => {
@@ -203,7 +243,7 @@ mod tests {
     fn usage_is_taken_apart() {
         let mut sums = Sums::default();
         for usage in [r#"{"a":1,"b":-2}"#, r#"{"a":3}"#, "{}", r#"{"a\"":5}"#] {
-            sums.add_usage(usage.as_bytes());
+            sums.add_counts(usage.as_bytes());
         }
         let usage = sums.finish().usage;
         assert_eq!(usage["a"], (4.0, 2));

@@ -125,6 +125,27 @@ impl<B: Backend> Store for SqlStore<B> {
         self.0.read(move |connection| read::find(connection, &query, &order, limit, offset)).await
     }
 
+    async fn page(
+        &self,
+        query: Query,
+        order: Order,
+        limit: u64,
+        offset: u64,
+    ) -> Result<(Vec<Handle>, u64), StoreError> {
+        if query.reads_payloads() {
+            // Counted on all processors.
+            let total = self.count(query.clone()).await?;
+            let keys = if offset < total { self.find(query, order, limit, offset).await? } else { Vec::new() };
+            return Ok((keys, total));
+        }
+        let read = move |connection: &B::Connection| {
+            let total = read::count(connection, &query)?;
+            let keys = if offset < total { read::find(connection, &query, &order, limit, offset)? } else { Vec::new() };
+            Ok((keys, total))
+        };
+        self.0.read(read).await
+    }
+
     async fn count(&self, query: Query) -> Result<u64, StoreError> {
         if !query.reads_payloads() {
             return self.0.read(move |connection| read::count(connection, &query)).await;

@@ -8,7 +8,11 @@ use tokio::sync::oneshot;
 use super::{Connection, Workspaces, load, save};
 use crate::clock::Clock;
 use crate::cost::Prices;
+use crate::priority::give_way;
 use crate::store::{Caller, Manage, ManageRefusal, NotCommitted, ProjectChange, Refusal, StoreError, Submission};
+
+/// How much the threads that write give way. Chosen: a read is short beside a commit, and few wait for its answer.
+pub(in crate::store) const NICE: i32 = 5;
 
 /// What the thread does.
 pub(in crate::store) trait Work: Sized + Send + 'static {
@@ -95,7 +99,10 @@ impl Writer {
         let (jobs, queue) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || run(work, &queue))
+            .spawn(move || {
+                give_way(NICE);
+                run(work, &queue);
+            })
             .map_err(|error| StoreError::Other(error.into()))?;
         Ok(Self { jobs: std::sync::Mutex::new(Some(jobs)), thread: std::sync::Mutex::new(Some(thread)) })
     }

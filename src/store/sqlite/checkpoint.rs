@@ -15,8 +15,10 @@ use rusqlite::Connection;
 use super::PAGE_BYTES;
 use super::errors::from_rusqlite;
 use super::writer::connect;
+use crate::priority::give_way;
 use crate::store::StoreError;
 use crate::store::StoreOptions;
+use crate::store::sql::NICE;
 
 /// The part of its largest size at which a checkpoint of the journal begins. Chosen: there is time for it while the
 /// journal grows on.
@@ -56,6 +58,7 @@ impl Checkpoints {
         let almost = Arc::new(AtomicBool::new(false));
         let done = Arc::clone(&almost);
         let work = move || {
+            give_way(NICE);
             while woken.recv().is_ok() {
                 copy_most(&connection);
                 done.store(true, Ordering::Release);

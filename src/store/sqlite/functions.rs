@@ -32,8 +32,12 @@ pub(super) fn add(connection: &Connection) -> Result<()> {
         pure,
         |context| Ok(plain_json(text(context, 0)).into_owned()),
     )?;
-    connection.create_scalar_function("has_text", 2, pure, |context| has(context, true))?;
-    connection.create_scalar_function("has_exact_text", 2, pure, |context| has(context, false))?;
+    connection.create_scalar_function("has_text", 2, pure, |context| has(context, true, text(context, 0)))?;
+    connection.create_scalar_function("has_exact_text", 2, pure, |context| has(context, false, text(context, 0)))?;
+    // A text from one function to another is a copy of it.
+    connection.create_scalar_function("json_has_text", 2, pure, |context| {
+        has(context, true, &plain_json(text(context, 0)))
+    })?;
     connection.create_scalar_function("json_text", 2, pure, |context| {
         let path = context.get_or_create_aux(1, |path| -> std::result::Result<_, Nothing> {
             Ok(path.as_str().ok().and_then(JsonPath::parse))
@@ -55,9 +59,10 @@ pub(super) fn add(connection: &Connection) -> Result<()> {
 
 /// A JSON text in which letters stand as they are, not as `\u00e9`: some clients escape them, people who search do not.
 fn plain_json(json: &str) -> Cow<'_, str> {
-    let Some(first) = json.find("\\u").or_else(|| json.find("\\/")) else { return Cow::Borrowed(json) };
+    let has = |escape: &str| memchr::memmem::find(json.as_bytes(), escape.as_bytes()).is_some();
+    let Some(first) = json.find('\\').filter(|_| has("\\u") || has("\\/")) else { return Cow::Borrowed(json) };
     let mut plain = String::with_capacity(json.len());
-    let (before, mut rest) = json.split_at(first.min(json.find('\\').unwrap_or(first)));
+    let (before, mut rest) = json.split_at(first);
     plain.push_str(before);
     while let Some(at) = rest.find('\\') {
         plain.push_str(&rest[..at]);
@@ -101,11 +106,11 @@ fn text<'a>(context: &'a Context<'_>, at: usize) -> &'a str {
     }
 }
 
-fn has(context: &Context<'_>, any_case: bool) -> Result<bool> {
+fn has(context: &Context<'_>, any_case: bool, text: &str) -> Result<bool> {
     let pattern = context.get_or_create_aux(1, |pattern| -> std::result::Result<_, Nothing> {
         Ok(Like::anywhere(pattern.as_str().unwrap_or_default(), any_case))
     })?;
-    Ok(pattern.is_in(text(context, 0)))
+    Ok(pattern.is_in(text))
 }
 
 /// The mean of exact decimals, as scores are shown.
