@@ -1,9 +1,9 @@
 //! Group commit: concurrent writes share a transaction, and each is answered after its commit.
 //!
 //! A bounded queue stands before one task. The task takes whatever queued up while the last commit ran, hands it to
-//! the store as one transaction, and answers everyone in it. There is no timer: a lone write commits at once, and the
-//! busier the server, the larger the groups. If a group fails for a reason of its own, its members are tried one by
-//! one, so that a failing one spoils only itself.
+//! the store as one transaction, and answers everyone in it. A store that can do so makes several at once. A lone write
+//! commits at once, and the busier the server, the larger the groups. If a group fails for a reason of its own, its
+//! members are tried one by one, so that a failing one spoils only itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::store::{Caller, Manage, ManageRefusal, NotCommitted, Refusal, Store, StoreError, Submission};
@@ -282,50 +282,70 @@ async fn run(
     shared: Arc<Shared>,
     closing: CancellationToken,
 ) {
-    loop {
-        // While the store cannot be written, it is asked now and then whether it can be again.
-        let next = if shared.trouble.borrow().is_some() {
-            tokio::select! {
-                next = waiting.recv() => next,
-                () = closing.cancelled(), if !waiting.is_closed() => {
-                    waiting.close();
-                    continue;
-                }
-                () = tokio::time::sleep(RETRY) => {
-                    if store.check_writable().await.is_ok() {
-                        shared.set_trouble(None);
-                    }
-                    continue;
-                }
-            }
-        } else {
-            tokio::select! {
-                next = waiting.recv() => next,
-                () = closing.cancelled(), if !waiting.is_closed() => {
-                    waiting.close();
-                    continue;
+    let (at_once, pause) = (store.commits_at_once(), store.commit_pause());
+    let mut running = JoinSet::new();
+    let mut group = Group::default();
+    let mut open = true;
+    while open || !group.members.is_empty() || !running.is_empty() {
+        if group.is_ready(running.len(), at_once) {
+            if group.members.len() > 1 && group.rows < TIMED_ROWS_MIN && !pause.is_zero() {
+                // A timer of the runtime's would be late by more than this takes.
+                let _ = tokio::task::spawn_blocking(move || std::thread::sleep(pause)).await;
+                while group.has_room(shared.limits)
+                    && let Ok(next) = waiting.try_recv()
+                {
+                    group.add(next);
                 }
             }
-        };
-        let Some(first) = next else { return };
-        let group = gather(first, &mut waiting, shared.limits);
-        commit(&*store, group, &shared).await;
+            let (store, shared, group) = (Arc::clone(&store), Arc::clone(&shared), std::mem::take(&mut group));
+            running.spawn(async move { commit(&*store, group.members, &shared).await });
+            continue;
+        }
+        let troubled = shared.trouble.borrow().is_some();
+        tokio::select! {
+            // What is there already belongs together.
+            biased;
+            next = waiting.recv(), if open && group.has_room(shared.limits) => match next {
+                Some(next) => group.add(next),
+                None => open = false,
+            },
+            Some(_) = running.join_next() => {}
+            () = closing.cancelled(), if !waiting.is_closed() => waiting.close(),
+            // While the store cannot be written, it is asked now and then whether it can be again.
+            () = tokio::time::sleep(RETRY), if troubled && running.is_empty() => {
+                if store.check_writable().await.is_ok() {
+                    shared.set_trouble(None);
+                }
+            }
+        }
     }
 }
 
-/// The first of the queue and what else fits into one commit.
-fn gather(first: Waiting, waiting: &mut mpsc::UnboundedReceiver<Waiting>, limits: IngestLimits) -> Vec<Waiting> {
-    let (mut rows, mut bytes) = (first.rows, first.bytes);
-    let mut group = vec![first];
-    while rows < limits.commit_rows_max
-        && bytes < limits.commit_bytes_max
-        && let Ok(next) = waiting.try_recv()
-    {
-        rows += next.rows;
-        bytes += next.bytes;
-        group.push(next);
+/// What goes into one commit.
+#[derive(Default)]
+struct Group {
+    members: Vec<Waiting>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Group {
+    fn add(&mut self, next: Waiting) {
+        self.rows += next.rows;
+        self.bytes += next.bytes;
+        self.members.push(next);
     }
-    group
+
+    fn has_room(&self, limits: IngestLimits) -> bool {
+        self.rows < limits.commit_rows_max && self.bytes < limits.commit_bytes_max
+    }
+
+    /// Whether it is committed now, while so many commits run. A small one waits for the end of the one before it: two
+    /// small ones cost more than one of them together.
+    fn is_ready(&self, running: usize, at_once: usize) -> bool {
+        let enough = self.rows >= TIMED_ROWS_MIN && running < at_once;
+        !self.members.is_empty() && (running == 0 || enough)
+    }
 }
 
 async fn commit(store: &dyn Store, group: Vec<Waiting>, shared: &Shared) {

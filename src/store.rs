@@ -21,6 +21,7 @@ mod upload;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -361,6 +362,17 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Unavailable`] where the same call may succeed later; anything else where it will not.
     async fn commit(&self, submissions: Vec<Submission>) -> Result<Vec<Result<(), Refusal>>, NotCommitted>;
+
+    /// How many commits it makes at the same time; more than that wait for each other.
+    fn commits_at_once(&self) -> usize {
+        1
+    }
+
+    /// How long it pays to wait for more where several writes wait: those who were just answered come back, and a
+    /// commit costs much the same whether they are in it or not.
+    fn commit_pause(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Begins to receive a file. It is kept once a commit has it ([`Change::PutAttachment`]).
     ///

@@ -43,12 +43,18 @@ pub(crate) fn quantiles(ascending: &[f64]) -> [f64; 4] {
 
 /// Does all tasks, each connection one after the other, and expects every answer to be a success.
 pub(crate) async fn closed(server: &Server, connections: usize, tasks: Vec<Task>) -> Result<Measured, Failure> {
+    closed_on(std::slice::from_ref(server), connections, tasks).await
+}
+
+/// The same with connections to these servers in turn.
+pub(crate) async fn closed_on(servers: &[Server], connections: usize, tasks: Vec<Task>) -> Result<Measured, Failure> {
     let mut open = Vec::with_capacity(connections);
-    for _ in 0..connections {
+    for server in servers.iter().cycle().take(connections) {
         open.push(Connection::open(&server.address).await?);
     }
+    let server_cpu = || servers.iter().map(Server::cpu).sum::<Result<f64, Failure>>();
     let (tasks, next) = (Arc::new(tasks), Arc::new(AtomicUsize::new(0)));
-    let cpu_before = (server.cpu()?, cpu("self")?);
+    let cpu_before = (server_cpu()?, cpu("self")?);
     let begun = Instant::now();
     let mut running = Vec::with_capacity(connections);
     for mut connection in open {
@@ -73,7 +79,7 @@ pub(crate) async fn closed(server: &Server, connections: usize, tasks: Vec<Task>
         measured.latencies.extend(connection.await??);
     }
     measured.seconds = begun.elapsed().as_secs_f64();
-    measured.server_cpu = server.cpu()? - cpu_before.0;
+    measured.server_cpu = server_cpu()? - cpu_before.0;
     measured.own_cpu = cpu("self")? - cpu_before.1;
     measured.latencies.sort_unstable_by(f64::total_cmp);
     Ok(measured)

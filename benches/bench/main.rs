@@ -5,11 +5,19 @@
 
 mod ceiling;
 mod client;
+#[expect(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "the tests' own: what cannot be made ends all, and they stop it, too"
+)]
+#[path = "../../tests/it/support/cluster.rs"]
+mod cluster;
 mod data;
 mod drive;
 mod html;
 mod load;
 mod pin;
+mod postgres;
 mod report;
 mod scenarios;
 mod server;
@@ -28,7 +36,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, Parser)]
 struct Options {
     /// Only scenarios whose names have one of these in them. Without any, all but overload, troublemakers, aggregates,
-    /// growth and instructions, which take long or need other programs.
+    /// growth, instructions and postgres, which take long or need other programs.
     only: Vec<String>,
     /// How often each scenario is repeated.
     #[arg(long, default_value_t = 3)]
@@ -36,7 +44,7 @@ struct Options {
     /// Share of the usual amount of data.
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
-    /// How many spans growth ends with.
+    /// How many spans growth ends with, on either database.
     #[arg(long, default_value_t = 1_000_000)]
     spans: usize,
     /// About how many bytes a span has.

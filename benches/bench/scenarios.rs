@@ -7,6 +7,7 @@ mod ingest;
 mod instructions;
 mod mixed;
 mod overload;
+mod postgres;
 mod reads;
 mod start;
 mod troublemakers;
@@ -61,6 +62,11 @@ pub(crate) async fn run(options: &Options, report: &mut Report) -> Result<(), Fa
     }
     if wanted("instructions") {
         report.figures.extend(instructions::run(options).await?);
+    }
+    // What is said of creates in general is of SQLite's.
+    let only = options.only.iter().filter(|only| only.starts_with("postgres")).cloned().collect::<Vec<_>>();
+    if !only.is_empty() {
+        report.figures.extend(postgres::run(options, &only).await?);
     }
     if report.figures.is_empty() { Err("no scenario has such a name".into()) } else { Ok(()) }
 }

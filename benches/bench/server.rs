@@ -13,14 +13,22 @@ pub(crate) struct Server {
     pub(crate) address: String,
 }
 
-/// A database in a folder that is deleted with it.
+/// A database: in a folder that is deleted with it, or in a cluster.
 pub(crate) struct Database {
     folder: tempfile::TempDir,
+    /// Where in a cluster it is.
+    place: Option<String>,
 }
 
 impl Database {
     pub(crate) fn new(options: &Options) -> Result<Self, Failure> {
-        Ok(Self { folder: tempfile::Builder::new().prefix("bench").tempdir_in(&options.folder)? })
+        let folder = tempfile::Builder::new().prefix("bench").tempdir_in(&options.folder)?;
+        Ok(Self { folder, place: None })
+    }
+
+    /// The one with this URL.
+    pub(crate) fn at(options: &Options, url: String) -> Result<Self, Failure> {
+        Ok(Self { place: Some(url), ..Self::new(options)? })
     }
 
     pub(crate) fn file(&self) -> PathBuf {
@@ -28,7 +36,7 @@ impl Database {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("sqlite:{}", self.file().display())
+        self.place.clone().unwrap_or_else(|| format!("sqlite:{}", self.file().display()))
     }
 
     pub(crate) fn journal(&self) -> PathBuf {

@@ -31,11 +31,15 @@ pub(super) use address::{is_address, shown};
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// How long a small commit waits for others to join it: a part of what its statements take on their way.
+const PAUSE: Duration = Duration::from_micros(300);
+
 /// A database on a server.
 #[derive(Debug)]
 pub(super) struct Server {
     readers: Arc<Readers>,
-    writer: Writer,
+    /// While one waits for the server, or for its disk, the other works.
+    writers: [Writer; 2],
     inline_bytes_max: u64,
 }
 
@@ -54,9 +58,10 @@ pub(super) async fn open(
     if upgrade.is_needed() && upgrade.from > 0 {
         tracing::info!("the database was migrated from schema {:04} to {:04}", upgrade.from, upgrade.to);
     }
-    let writer = Writer::start(ServerWork::new(address.clone(), options, clock, prices))?;
+    let writer = || Writer::start(ServerWork::new(address.clone(), options, clock.clone(), Arc::clone(&prices)));
+    let writers = [writer()?, writer()?];
     let readers = Arc::new(Readers::new(address, options));
-    Ok(SqlStore(Server { readers, writer, inline_bytes_max: options.inline_bytes_max }))
+    Ok(SqlStore(Server { readers, writers, inline_bytes_max: options.inline_bytes_max }))
 }
 
 /// Makes or migrates the tables, as opening does.
@@ -89,7 +94,15 @@ impl Backend for Server {
     }
 
     fn writer(&self) -> &Writer {
-        &self.writer
+        &self.writers[0]
+    }
+
+    fn committers(&self) -> &[Writer] {
+        &self.writers
+    }
+
+    fn commit_pause(&self) -> Duration {
+        PAUSE
     }
 
     fn contents(&self) -> Rows {

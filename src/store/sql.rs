@@ -120,6 +120,11 @@ impl Dialect {
         }
     }
 
+    /// Whether others write at the same time.
+    pub(super) fn has_many_writers(self) -> bool {
+        self == Self::Postgres
+    }
+
     /// Keeps the rows of `alias` as they are read until the transaction is over.
     pub(super) fn keep(self, alias: &str, how: Keep) -> String {
         match (self, how) {

@@ -3,5 +3,8 @@
 
 mod clusters;
 mod faults;
+mod pooler;
+mod privileges;
 mod proxy;
 mod servers;
+mod tls;

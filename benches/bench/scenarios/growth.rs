@@ -1,5 +1,6 @@
 //! A database that grows: whether the millionth span takes longer to store than the first, and how long a start takes.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -17,42 +18,48 @@ use crate::templates::Templates;
 use crate::watch::Watch;
 use crate::{Failure, Options};
 
-const BATCH: usize = 1_000;
+pub(super) const BATCH: usize = 1_000;
 const CONNECTIONS: usize = 8;
 
 /// Batches that differ.
-const TEMPLATES: usize = 64;
+pub(super) const TEMPLATES: usize = 64;
 
 /// The number of spans from which rates are compared.
-const FIRST: usize = 100_000;
+pub(super) const FIRST: usize = 100_000;
 
 /// A batch that was acknowledged, in seconds.
 #[derive(Debug, Clone, Copy)]
-struct Done {
-    ended: f64,
-    took: f64,
+pub(super) struct Done {
+    pub(super) ended: f64,
+    pub(super) took: f64,
 }
 
-/// Sends so many batches; tells now and then how far it is.
-async fn fill(
+/// The numbers of spans at which something is measured, on the way to so many.
+pub(super) fn marks(spans: usize) -> impl Iterator<Item = usize> {
+    let tens = std::iter::successors(Some(FIRST), |mark| Some(mark * 10));
+    tens.take_while(move |mark| *mark < spans).chain([spans])
+}
+
+/// Sends the batches with these numbers; tells now and then how far it is, and what `more` has to say.
+pub(super) async fn fill(
     server: &Server,
-    database: &Database,
-    templates: Templates,
-    batches: usize,
+    templates: &Arc<Templates>,
+    batches: Range<usize>,
+    more: impl Fn() -> String,
 ) -> Result<Vec<Done>, Failure> {
     const TELL_SECONDS: f64 = 5.0;
-    let (templates, next) = (Arc::new(templates), Arc::new(AtomicUsize::new(0)));
+    let next = Arc::new(AtomicUsize::new(batches.start));
     let begin = Instant::now();
     let mut running = JoinSet::new();
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     for _ in 0..CONNECTIONS {
         let mut connection = Connection::open(&server.address).await?;
-        let (templates, next, sender) = (Arc::clone(&templates), Arc::clone(&next), sender.clone());
+        let (templates, next, sender) = (Arc::clone(templates), Arc::clone(&next), sender.clone());
         running.spawn(async move {
             let mut request = Vec::new();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= batches {
+                if number >= batches.end {
                     return Ok::<_, Failure>(());
                 }
                 templates.write(number, &mut request);
@@ -67,18 +74,17 @@ async fn fill(
         });
     }
     drop(sender);
-    let mut all: Vec<Done> = Vec::with_capacity(batches);
+    let mut all: Vec<Done> = Vec::with_capacity(batches.len());
     let (mut told, mut told_at) = (0, 0.0);
     while let Some(done) = receiver.recv().await {
         all.push(done);
         if done.ended > told_at + TELL_SECONDS {
             let rate = float((all.len() - told) * BATCH) / (done.ended - told_at);
             eprintln!(
-                "growth: {} spans, {rate:.0} a second; {:.0} MiB on disk, of them {:.0} MiB journal; memory {:.0} MiB",
-                all.len() * BATCH,
-                mib(database.bytes()),
-                mib(database.journal_bytes()),
+                "growth: {} spans, {rate:.0} a second; memory {:.0} MiB{}",
+                (batches.start + all.len()) * BATCH,
                 server.memory()?,
+                more(),
             );
             (told, told_at) = (all.len(), done.ended);
         }
@@ -115,11 +121,16 @@ pub(super) async fn run(options: &Options) -> Result<Vec<Figure>, Failure> {
     let spans = batches * BATCH;
     let step = IDS_MILLIS / u64::try_from(batches)?;
     let templates = Templates::new(data(options, 0), BATCH, TEMPLATES, step.max(1), |spans| create_many(spans).into());
+    let templates = Arc::new(templates);
     let database = Database::new(options)?;
     let server = Server::start(options, &database)?;
     let watch = Watch::start(&database);
     let cpu_before = (server.cpu()?, cpu("self")?);
-    let done = fill(&server, &database, templates, batches).await?;
+    let on_disk = || {
+        let (all, journal) = (mib(database.bytes()), mib(database.journal_bytes()));
+        format!("; {all:.0} MiB on disk, of them {journal:.0} MiB journal")
+    };
+    let done = fill(&server, &templates, 0..batches, on_disk).await?;
     let spent = (server.cpu()? - cpu_before.0, cpu("self")? - cpu_before.1);
 
     let name = format!("growth to {spans} spans of {} bytes", options.span_bytes);
@@ -135,8 +146,7 @@ pub(super) async fn run(options: &Options) -> Result<Vec<Figure>, Failure> {
     all.memory.push(server.peak_memory()?);
     all.line = line(&done);
     figures.push(all);
-    let marks = std::iter::successors(Some(FIRST), |mark| Some(mark * 10)).take_while(|mark| *mark < spans);
-    for mark in marks.chain([spans]) {
+    for mark in marks(spans) {
         let mut figure =
             Figure::new(format!("{name}: at {mark}, against at {FIRST}"), "spans/s").target(Target::RatioAtLeast(0.7));
         figure.values.push(rate_at(&done, mark));

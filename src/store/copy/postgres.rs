@@ -139,7 +139,7 @@ impl Postgres {
 
     pub(super) async fn begin_content(&mut self, hash: &[u8]) -> Outcome<()> {
         self.run("BEGIN").await?;
-        let delete = sqlx::query("DELETE FROM contents WHERE sha256 = $1").bind(hash);
+        let delete = sqlx::query("DELETE FROM contents WHERE sha256 = $1").persistent(false).bind(hash);
         delete.execute(&mut self.connection).await.map_err(failed)?;
         Ok(())
     }
@@ -148,14 +148,21 @@ impl Postgres {
     pub(super) async fn piece(&mut self, hash: &[u8], piece: u64) -> Outcome<Vec<u8>> {
         let piece = i64::try_from(piece).map_err(failed)?;
         let bytes = sqlx::query_scalar("SELECT bytes FROM contents WHERE sha256 = $1 AND piece = $2");
-        let bytes = bytes.bind(hash).bind(piece).fetch_optional(&mut self.connection).await;
+        let bytes = bytes.persistent(false).bind(hash).bind(piece).fetch_optional(&mut self.connection).await;
         Ok(bytes.map_err(failed)?.unwrap_or_default())
     }
 
     pub(super) async fn write_piece(&mut self, hash: &[u8], piece: u64, bytes: &[u8]) -> Outcome<()> {
         let piece = i64::try_from(piece).map_err(failed)?;
         let insert = sqlx::query("INSERT INTO contents (sha256, piece, bytes) VALUES ($1, $2, $3)");
-        insert.bind(hash).bind(piece).bind(bytes).execute(&mut self.connection).await.map_err(failed)?;
+        insert
+            .persistent(false)
+            .bind(hash)
+            .bind(piece)
+            .bind(bytes)
+            .execute(&mut self.connection)
+            .await
+            .map_err(failed)?;
         Ok(())
     }
 
@@ -180,7 +187,7 @@ impl Postgres {
 
     async fn note(&mut self, done: &Done) -> Outcome<()> {
         let done = serde_json::to_string(done).map_err(failed)?;
-        let update = sqlx::query("UPDATE copying SET done = $1").bind(stored(&done));
+        let update = sqlx::query("UPDATE copying SET done = $1").persistent(false).bind(stored(&done));
         update.execute(&mut self.connection).await.map_err(failed)?;
         Ok(())
     }
@@ -195,7 +202,7 @@ impl Postgres {
     where
         T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
     {
-        let one = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()));
+        let one = sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).persistent(false);
         one.fetch_one(&mut self.connection).await.map_err(failed)
     }
 }

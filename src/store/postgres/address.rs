@@ -79,8 +79,17 @@ impl Address {
         let options = PgConnectOptions::from_str(&format!("{place}?{}", rest.finish()));
         // What the driver says of a URL may have parts of it.
         let options = options.map_err(|_| wrong("expected postgres://USER:PASSWORD@HOST:PORT/DATABASE".to_owned()))?;
-        let options = options.application_name("spandrel").disable_statement_logging();
+        // Numbers come in binary: how many digits they have as text does not matter, and poolers do not know of it.
+        let options = options.application_name("spandrel").extra_float_digits(None).disable_statement_logging();
         Ok(Self { options, schema, keeps_statements, shown })
+    }
+
+    /// The first connection of a program: why there is none is told to whoever started it, in the server's words.
+    pub(in crate::store) async fn connect_first(&self) -> Result<PgConnection, String> {
+        match tokio::time::timeout(CONNECT, self.options.connect()).await {
+            Ok(connected) => connected.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("no answer in {} s", CONNECT.as_secs())),
+        }
     }
 
     /// A new connection.

@@ -5,13 +5,15 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
+use sqlx::encode::IsNull;
 use sqlx::postgres::types::Oid;
 use sqlx::postgres::{PgArgumentBuffer, PgArguments, PgConnection, PgRow, PgTypeInfo};
 use sqlx::{Arguments as _, AssertSqlSafe, Encode, Executor as _, Postgres, Row as _, Type, ValueRef as _};
-use tokio::runtime::Handle as Runtime;
+use tokio::runtime::Runtime;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::address::Address;
 use super::errors::{from_sqlx, is_broken, is_collision};
 use super::text::{original, stored};
 use crate::model::Id;
@@ -36,10 +38,36 @@ impl Patience {
     }
 }
 
-/// A connection that is used by one thread.
+/// Waits on the thread that asks: an answer wakes no other thread, which would then have to wake this one.
+#[derive(Debug)]
+struct Waits(Option<Runtime>);
+
+impl Waits {
+    fn new() -> Result<Self, StoreError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map(|runtime| Self(Some(runtime))).map_err(|error| StoreError::Other(error.into()))
+    }
+
+    fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T, StoreError> {
+        let runtime = self.0.as_ref().ok_or(StoreError::Unavailable { reason: "the server stops", full: false })?;
+        Ok(runtime.block_on(work))
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        // It may be dropped where nobody may wait.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A connection that is used by one thread at a time.
+#[derive(Debug)]
 pub(in crate::store) struct Link {
     connection: RefCell<PgConnection>,
-    runtime: Runtime,
+    waits: Waits,
     patience: RefCell<Patience>,
     /// Whether statements are kept by the server under names.
     kept: bool,
@@ -66,19 +94,26 @@ impl From<StoreError> for Trouble {
 }
 
 impl Link {
-    pub(super) fn new(connection: PgConnection, runtime: Runtime, kept: bool, patience: Patience) -> Self {
-        Self {
+    /// A new connection.
+    pub(super) fn open(address: &Address, patience: Patience) -> Result<Self, StoreError> {
+        let waits = Waits::new()?;
+        let connection = waits.wait(address.connect())??;
+        Ok(Self {
             connection: RefCell::new(connection),
-            runtime,
+            waits,
             patience: RefCell::new(patience),
-            kept,
+            kept: address.keeps_statements,
             broken: Cell::new(false),
             collided: Cell::new(false),
-        }
+        })
     }
 
-    pub(super) fn into_connection(self) -> Option<PgConnection> {
-        (!self.broken.get()).then(|| self.connection.into_inner())
+    /// Tells the server that this is the end.
+    pub(super) fn close(self) {
+        let Self { connection, waits, broken, .. } = self;
+        if !broken.get() {
+            let _ = waits.wait(sqlx::Connection::close(connection.into_inner()));
+        }
     }
 
     /// From now on waits so long.
@@ -107,14 +142,14 @@ impl Link {
     fn wait<T>(&self, work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Trouble>) -> Result<T, StoreError> {
         let mut connection = self.connection.borrow_mut();
         let Patience { deadline, gone } = self.patience.borrow().clone();
-        let outcome = self.runtime.block_on(async {
+        let outcome = self.waits.wait(async {
             tokio::select! {
                 biased;
                 outcome = work(&mut connection) => Some(outcome),
                 () = gone.cancelled() => None,
                 () = tokio::time::sleep_until(deadline) => None,
             }
-        });
+        })?;
         match outcome {
             Some(Ok(value)) => Ok(value),
             Some(Err(Trouble::Store(error))) => Err(error),
@@ -188,7 +223,43 @@ impl Link {
         }
         self.run(sql, arguments).map(drop)
     }
+
+    /// Writes many new rows, without a limit to what they have together.
+    fn copy(&self, table: &str, columns: &[Column], rows: &[Vec<Param<'_>>]) -> Result<(), StoreError> {
+        let names = list(columns, ", ", |_, column| column.name.to_owned());
+        let sql = format!("COPY {table} ({names}) FROM STDIN (FORMAT binary)");
+        let fields = i16::try_from(columns.len()).map_err(|error| StoreError::Other(error.into()))?;
+        self.wait(async |connection| {
+            let mut copy = connection.copy_in_raw(&sql).await?;
+            let mut piece = Vec::with_capacity(2 * COPY_PIECE_BYTES);
+            piece.extend_from_slice(COPY_HEAD);
+            for row in rows {
+                piece.extend_from_slice(&fields.to_be_bytes());
+                for value in row {
+                    put(value, &mut piece).map_err(StoreError::Other)?;
+                }
+                if piece.len() >= COPY_PIECE_BYTES {
+                    copy.send(&piece[..]).await?;
+                    piece.clear();
+                }
+            }
+            piece.extend_from_slice(COPY_END);
+            copy.send(&piece[..]).await?;
+            copy.finish().await?;
+            Ok(())
+        })
+    }
 }
+
+/// Rows from which on they are copied: for fewer, a statement that the server knows already is faster.
+const COPY_ROWS_MIN: usize = 100;
+
+/// About how many bytes of a copy are sent at a time: the server takes them while the next ones are made ready.
+const COPY_PIECE_BYTES: usize = 128 << 10;
+
+/// What a copy begins and ends with: its signature, without flags or an extension, and a row of -1 fields.
+const COPY_HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+const COPY_END: &[u8] = b"\xff\xff";
 
 fn type_of(holds: Holds) -> &'static str {
     match holds {
@@ -321,7 +392,11 @@ impl sql::Connection for Link {
             rows.push(columns);
         }
         let all = [table.columns, table.payload_columns].concat();
-        self.write(Verb::Insert(None), table.name, &all, &new)?;
+        if new.len() < COPY_ROWS_MIN {
+            self.write(Verb::Insert(None), table.name, &all, &new)?;
+        } else {
+            self.copy(table.name, &all, &new)?;
+        }
         self.write(Verb::Update(IDENTITY), table.name, table.columns, &changed)?;
         self.write(Verb::Update(IDENTITY), table.name, &all, &whole)
     }
@@ -345,20 +420,33 @@ fn bytes_of(ids: &[Id]) -> Vec<&[u8]> {
     ids.iter().map(|id| &id.0.as_bytes()[..]).collect()
 }
 
+/// Appends a value without its length.
+fn put_bare(value: &Param<'_>, to: &mut Vec<u8>) -> IsNull {
+    match value {
+        Param::Null => return IsNull::Yes,
+        Param::Integer(number) => to.extend_from_slice(&number.to_be_bytes()),
+        Param::Real(number) => to.extend_from_slice(&number.to_be_bytes()),
+        Param::Text(text) => to.extend_from_slice(stored(text).as_bytes()),
+        Param::Bytes(bytes) => to.extend_from_slice(bytes),
+    }
+    IsNull::No
+}
+
+/// Appends a value with its length before it, which is -1 for a null.
+fn put(value: &Param<'_>, to: &mut Vec<u8>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let start = to.len();
+    to.extend_from_slice(&(-1_i32).to_be_bytes());
+    if let IsNull::No = put_bare(value, to) {
+        let length = i32::try_from(to.len() - start - 4)?;
+        to[start..start + 4].copy_from_slice(&length.to_be_bytes());
+    }
+    Ok(())
+}
+
 /// Values are sent, and come, as the server has them: big-endian numbers, texts in UTF-8.
 impl Encode<'_, Postgres> for &Param<'_> {
-    fn encode_by_ref(
-        &self,
-        buffer: &mut PgArgumentBuffer,
-    ) -> Result<sqlx::encode::IsNull, Box<dyn std::error::Error + Send + Sync>> {
-        match self {
-            Param::Null => return Ok(sqlx::encode::IsNull::Yes),
-            Param::Integer(number) => buffer.extend_from_slice(&number.to_be_bytes()),
-            Param::Real(number) => buffer.extend_from_slice(&number.to_be_bytes()),
-            Param::Text(text) => buffer.extend_from_slice(stored(text).as_bytes()),
-            Param::Bytes(bytes) => buffer.extend_from_slice(bytes),
-        }
-        Ok(sqlx::encode::IsNull::No)
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(put_bare(self, buffer))
     }
 
     fn produces(&self) -> Option<PgTypeInfo> {
@@ -387,10 +475,7 @@ struct ColumnOf<'a, 'r> {
 }
 
 impl Encode<'_, Postgres> for ColumnOf<'_, '_> {
-    fn encode_by_ref(
-        &self,
-        buffer: &mut PgArgumentBuffer,
-    ) -> Result<sqlx::encode::IsNull, Box<dyn std::error::Error + Send + Sync>> {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, Box<dyn std::error::Error + Send + Sync>> {
         let element = match self.holds {
             Holds::Integer => 20_u32,
             Holds::Real => 701,
@@ -405,14 +490,9 @@ impl Encode<'_, Postgres> for ColumnOf<'_, '_> {
         buffer.extend_from_slice(&1_i32.to_be_bytes());
         for row in self.rows {
             let Some(value) = row.get(self.at) else { return Err("a row lacks a column".into()) };
-            let start = buffer.len();
-            buffer.extend_from_slice(&(-1_i32).to_be_bytes());
-            if let sqlx::encode::IsNull::No = <&Param<'_> as Encode<Postgres>>::encode_by_ref(&value, buffer)? {
-                let length = i32::try_from(buffer.len() - start - 4)?;
-                buffer[start..start + 4].copy_from_slice(&length.to_be_bytes());
-            }
+            put(value, buffer)?;
         }
-        Ok(sqlx::encode::IsNull::No)
+        Ok(IsNull::No)
     }
 
     fn produces(&self) -> Option<PgTypeInfo> {

@@ -28,7 +28,7 @@ fn failed(address: &Address, reason: impl std::fmt::Display) -> StoreError {
 
 /// Brings the database to the newest schema.
 pub(super) async fn migrate(address: &Address) -> Result<Upgrade, StoreError> {
-    let mut connection = address.connect().await.map_err(|error| failed(address, error))?;
+    let mut connection = address.connect_first().await.map_err(|error| failed(address, error))?;
     let upgrade = migrate_on(&mut connection, address).await;
     let _ = connection.close().await;
     upgrade
@@ -57,6 +57,8 @@ async fn migrate_on(connection: &mut PgConnection, address: &Address) -> Result<
     let upgrade = look(&mut transaction, address).await?;
     if upgrade.is_needed() {
         migrations().run(&mut *transaction).await.map_err(|error| failed(address, error))?;
+        // It gives its statements names. A pooler would give the connection that knows them to others.
+        transaction.execute(sqlx::raw_sql("DEALLOCATE ALL")).await.map_err(driver)?;
     }
     transaction.execute(sqlx::raw_sql(MAKE_PARTITIONS)).await.map_err(driver)?;
     transaction.commit().await.map_err(driver)?;
@@ -65,7 +67,7 @@ async fn migrate_on(connection: &mut PgConnection, address: &Address) -> Result<
 
 /// What migrating would do. Changes nothing.
 pub(super) async fn check(address: &Address) -> Result<Upgrade, StoreError> {
-    let mut connection = address.connect().await.map_err(|error| failed(address, error))?;
+    let mut connection = address.connect_first().await.map_err(|error| failed(address, error))?;
     let driver = |error: sqlx::Error| failed(address, error);
     let mut transaction = connection.begin().await.map_err(driver)?;
     let begin = address.settings(TIME_MAX);

@@ -3,8 +3,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sqlx::postgres::PgConnection;
-use tokio::runtime::Handle as Runtime;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +22,7 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(super) struct Readers {
     address: Address,
     time_max: Duration,
-    idle: Mutex<Vec<PgConnection>>,
+    idle: Mutex<Vec<Link>>,
     room: Arc<Semaphore>,
 }
 
@@ -51,15 +49,13 @@ impl Readers {
         // The server ends what takes too long; this is for one that does not answer.
         let patience = Patience { deadline: Instant::now() + self.time_max + GRACE, gone };
         let readers = Arc::clone(self);
-        let runtime = Runtime::current();
         let work = move || {
             let _permit = permit;
-            let link = readers.begin(&runtime, &patience)?;
+            let link = readers.begin(patience)?;
             let outcome = query(&link);
             // Nothing was changed, however it ended.
-            let ended = link.batch("COMMIT");
-            if let (Ok(()), Some(connection)) = (ended, link.into_connection()) {
-                readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            if link.batch("COMMIT").is_ok() {
+                readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(link);
             }
             outcome
         };
@@ -67,13 +63,12 @@ impl Readers {
     }
 
     /// A connection with a transaction. One that was idle may have ended meanwhile.
-    fn begin(&self, runtime: &Runtime, patience: &Patience) -> Result<Link, StoreError> {
+    fn begin(&self, patience: Patience) -> Result<Link, StoreError> {
         let begin =
             format!("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; {}", self.address.settings(self.time_max));
-        let link = |connection| Link::new(connection, runtime.clone(), self.address.keeps_statements, patience.clone());
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        if let Some(connection) = idle {
-            let link = link(connection);
+        if let Some(link) = idle {
+            link.have(patience.clone());
             match link.batch(&begin) {
                 Ok(()) => return Ok(link),
                 // The others are as old.
@@ -83,7 +78,7 @@ impl Readers {
                 Err(error) => return Err(error),
             }
         }
-        let link = link(runtime.block_on(self.address.connect())?);
+        let link = Link::open(&self.address, patience)?;
         link.batch(&begin)?;
         Ok(link)
     }
@@ -92,8 +87,6 @@ impl Readers {
     pub(super) async fn close(&self) {
         self.room.close();
         let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
-        for connection in idle {
-            let _ = sqlx::Connection::close(connection).await;
-        }
+        let _ = tokio::task::spawn_blocking(|| idle.into_iter().for_each(Link::close)).await;
     }
 }

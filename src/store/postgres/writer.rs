@@ -4,8 +4,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Handle as Runtime;
-
 use super::address::Address;
 use super::contents::{self, Rows};
 use super::link::{Link, Patience};
@@ -34,7 +32,6 @@ const RESET: &str = "TRUNCATE workspaces, projects, spans, traces, trace_sums, p
 /// What the thread works with.
 pub(super) struct ServerWork {
     address: Address,
-    runtime: Runtime,
     durable: bool,
     /// The connection, if there is one.
     link: Option<Link>,
@@ -48,7 +45,6 @@ impl ServerWork {
     pub(super) fn new(address: Address, options: StoreOptions, clock: Clock, prices: Arc<Prices>) -> Self {
         Self {
             address,
-            runtime: Runtime::current(),
             durable: options.durable,
             link: None,
             clock,
@@ -60,8 +56,11 @@ impl ServerWork {
 
     /// Begins a transaction. A connection that was idle may have ended meanwhile.
     fn begin(&mut self) -> Result<&Link, StoreError> {
+        // Rows are named by keys and ids: no plan is better for some of them than for others, or reads all there is.
         let begin = format!(
-            "BEGIN; {}; SET LOCAL synchronous_commit = {}; SET LOCAL idle_in_transaction_session_timeout = {}; SET LOCAL lock_timeout = {}",
+            "BEGIN; {}; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; \
+             SET LOCAL synchronous_commit = {}; SET LOCAL idle_in_transaction_session_timeout = {}; \
+             SET LOCAL lock_timeout = {}",
             self.address.settings(TIME_MAX),
             if self.durable { "on" } else { "off" },
             TIME_MAX.as_millis(),
@@ -73,8 +72,7 @@ impl ServerWork {
                 return Ok(self.link.insert(link));
             }
         }
-        let connection = self.runtime.block_on(self.address.connect())?;
-        let link = Link::new(connection, self.runtime.clone(), self.address.keeps_statements, Patience::of(TIME_MAX));
+        let link = Link::open(&self.address, Patience::of(TIME_MAX))?;
         link.batch(&begin)?;
         Ok(self.link.insert(link))
     }
@@ -184,8 +182,8 @@ impl Work for ServerWork {
     }
 
     fn close(self) {
-        if let Some(connection) = self.link.and_then(Link::into_connection) {
-            let _ = self.runtime.block_on(sqlx::Connection::close(connection));
+        if let Some(link) = self.link {
+            link.close();
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::effects::carry_out;
-use super::table::{COUNT_SPANS, COUNT_TRACES, DELETE_SUMS, INSERT_SUMS, UPDATE_SUMS};
+use super::table::{COUNT_SPANS, COUNT_TRACES, DELETE_SUMS, INSERT_SUMS, MAKE_SUMS, UPDATE_SUMS};
 use super::workspaces::{Workspaces, make_project};
 use super::{Connection, Param, Row as Written, SPANS, TRACES, Wanted, id, integer, params};
 use crate::clock::Clock;
@@ -242,6 +242,16 @@ fn load_sums<C: Connection>(
     const SQL: &str = "SELECT u.trace_id, u.project, u.spans - u.general_spans - u.tool_spans - u.llm_spans - u.guardrail_spans, \
          u.general_spans, u.tool_spans, u.llm_spans, u.guardrail_spans, u.usage, u.usage_spans, u.providers, u.cost \
          FROM trace_sums u WHERE ";
+    if C::DIALECT.has_many_writers() {
+        // All in order, and before any is kept: of those who begin the same trace, one makes the row, and the others
+        // wait for it and then for nothing that waits for them.
+        let mut rows = Vec::with_capacity(changes.len());
+        for (trace, project) in changes.keys() {
+            let workspace = workspaces.make(connection, &trace.0)?;
+            rows.push(sums_columns(workspace, &trace.1, *project, &Sums::default()));
+        }
+        connection.many(&MAKE_SUMS, rows.into_iter())?;
+    }
     let mut stored = AllSums::new();
     let traces: Vec<&Key> = changes.keys().map(|(trace, _)| trace).collect();
     for traces in traces.chunk_by(|one, other| one.0 == other.0) {

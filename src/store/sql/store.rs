@@ -1,6 +1,7 @@
 //! A store, over whatever database is behind it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -32,6 +33,16 @@ pub(in crate::store) trait Backend: Send + Sync + 'static {
 
     /// The way to the writing thread.
     fn writer(&self) -> &Writer;
+
+    /// The ways to those that make commits, each one after the other.
+    fn committers(&self) -> &[Writer] {
+        std::slice::from_ref(self.writer())
+    }
+
+    /// How long it pays to wait for more before a small commit.
+    fn commit_pause(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Where the contents of attachments are.
     fn contents(&self) -> Self::Contents;
@@ -78,7 +89,16 @@ async fn in_parts<T, F: Future<Output = Result<T, StoreError>>>(
 #[async_trait]
 impl<B: Backend> Store for SqlStore<B> {
     async fn commit(&self, submissions: Vec<Submission>) -> Result<Vec<Result<(), Refusal>>, NotCommitted> {
-        self.0.writer().commit(submissions).await
+        let committers = self.0.committers().iter();
+        committers.min_by_key(|writer| writer.commits()).unwrap_or(self.0.writer()).commit(submissions).await
+    }
+
+    fn commits_at_once(&self) -> usize {
+        self.0.committers().len()
+    }
+
+    fn commit_pause(&self) -> Duration {
+        self.0.commit_pause()
     }
 
     async fn upload(&self) -> Result<Upload, StoreError> {
@@ -361,6 +381,8 @@ impl<B: Backend> Store for SqlStore<B> {
 
     async fn close(&self) {
         self.0.close().await;
-        self.0.writer().close().await;
+        for writer in self.0.committers() {
+            writer.close().await;
+        }
     }
 }

@@ -185,6 +185,13 @@ const SUMS_IDENTITY: usize = 3;
 pub(super) static INSERT_SUMS: Statement =
     Statement { verb: Verb::Insert(None), table: "trace_sums", columns: SUMS, spelled: OnceLock::new() };
 
+pub(super) static MAKE_SUMS: Statement = Statement {
+    verb: Verb::Insert(Some(|_| "DO NOTHING".to_owned())),
+    table: "trace_sums",
+    columns: SUMS,
+    spelled: OnceLock::new(),
+};
+
 pub(super) static UPDATE_SUMS: Statement =
     Statement { verb: Verb::Update(SUMS_IDENTITY), table: "trace_sums", columns: SUMS, spelled: OnceLock::new() };
 

@@ -1,5 +1,6 @@
 //! The one writer of a server: a thread, a connection, a transaction at a time.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
@@ -88,6 +89,8 @@ enum Job {
 /// The way to the writing thread.
 #[derive(Debug)]
 pub(in crate::store) struct Writer {
+    /// Commits that it was given and has not made yet.
+    commits: AtomicUsize,
     jobs: std::sync::Mutex<Option<mpsc::Sender<Job>>>,
     thread: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
@@ -104,14 +107,26 @@ impl Writer {
                 run(work, &queue);
             })
             .map_err(|error| StoreError::Other(error.into()))?;
-        Ok(Self { jobs: std::sync::Mutex::new(Some(jobs)), thread: std::sync::Mutex::new(Some(thread)) })
+        Ok(Self {
+            commits: AtomicUsize::new(0),
+            jobs: std::sync::Mutex::new(Some(jobs)),
+            thread: std::sync::Mutex::new(Some(thread)),
+        })
+    }
+
+    /// How many commits it was given and has not made yet.
+    pub(in crate::store) fn commits(&self) -> usize {
+        self.commits.load(Ordering::Acquire)
     }
 
     pub(in crate::store) async fn commit(&self, submissions: Vec<Submission>) -> Answer {
         let (reply, outcome) = oneshot::channel();
         let lost = || NotCommitted { error: gone(), submissions: Vec::new() };
-        self.send(Job::Commit(submissions, reply)).map_err(|_| lost())?;
-        outcome.await.map_err(|_| lost())?
+        self.commits.fetch_add(1, Ordering::AcqRel);
+        let sent = self.send(Job::Commit(submissions, reply));
+        let answer = if sent.is_ok() { outcome.await.map_err(|_| lost()) } else { Err(lost()) };
+        self.commits.fetch_sub(1, Ordering::AcqRel);
+        answer?
     }
 
     pub(in crate::store) async fn manage(&self, caller: Caller, change: Manage) -> Managed {

@@ -1,6 +1,7 @@
 //! A client that knows how its spans and traces must read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use rand::distr::{Alphanumeric, SampleString as _};
 use rand::rngs::StdRng;
@@ -8,7 +9,7 @@ use rand::seq::IteratorRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Map, Value, json};
 
-use crate::support::{Api, fresh_id};
+use crate::support::{Answer, Api, fresh_id};
 
 /// What clients write, by the name that addresses and batches have for it.
 const KINDS: [&str; 2] = ["spans", "traces"];
@@ -67,6 +68,30 @@ pub(super) struct Write {
     body: Value,
 }
 
+impl Write {
+    /// Sends it until it gets another answer than one that says that there is too much to do.
+    async fn patiently(&self, api: &Api, is_busy: fn(&Answer) -> bool) -> reqwest::Result<Answer> {
+        let asking = async {
+            loop {
+                let sent = api.try_send(self.request(api)).await;
+                if !sent.as_ref().is_ok_and(|answer| answer.status == 429 && is_busy(answer)) {
+                    return sent;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), asking).await.expect("an end")
+    }
+
+    fn request(&self, api: &Api) -> reqwest::RequestBuilder {
+        let request = api.request(self.method, &self.path);
+        match &self.body {
+            Value::Null => request,
+            body => request.header("content-type", "application/json").body(body.to_string()),
+        }
+    }
+}
+
 /// The only writer of its spans and traces, one write after the other: what they must be is known exactly.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
@@ -94,11 +119,10 @@ impl Client {
         self.send(api, write).await
     }
 
-    /// The same, with a server that may ask to come again later.
+    /// The same, with a server whose database may be away: none if so.
     pub(crate) async fn write_or_later(&mut self, api: &Api) -> Option<i64> {
-        let Write { method, path, body } = self.prepare(300);
-        let request = api.request(method, &path).header("content-type", "application/json").body(body.to_string());
-        let answer = api.send(if body.is_null() { api.request(method, &path) } else { request }).await;
+        let write = self.prepare(300);
+        let answer = write.patiently(api, |answer| !answer.text().contains("database")).await.unwrap();
         if answer.status == 429 {
             answer.expect_try_later("database");
             return None;
@@ -148,14 +172,10 @@ impl Client {
         Write { method, path, body }
     }
 
-    /// Sends a write; of how many spans or traces it was, if it was acknowledged. Where it was not, it got no answer at
-    /// all, or that the server is stopping.
+    /// Sends a write, again where the server has too much to do; of how many spans or traces it was, if it was
+    /// acknowledged. Where it was not, it got no answer at all, or that the server is stopping.
     pub(super) async fn send(&mut self, api: &Api, write: Write) -> Option<i64> {
-        let mut request = api.request(write.method, &write.path);
-        if !write.body.is_null() {
-            request = request.header("content-type", "application/json").body(write.body.to_string());
-        }
-        match api.try_send(request).await {
+        match write.patiently(api, |_| true).await {
             Ok(answer) if matches!(answer.status, 201 | 204) => {
                 let written = i64::try_from(self.pending.len()).unwrap();
                 self.acknowledged();

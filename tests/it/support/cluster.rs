@@ -49,9 +49,7 @@ impl Cluster {
     pub(crate) fn start(durable: bool, settings: &[(&str, &str)]) -> Self {
         let programs = programs().unwrap();
         let folder = tempfile::Builder::new().prefix("spandrel-postgres-").tempdir().unwrap();
-        if let Some(user) = unprivileged() {
-            std::os::unix::fs::chown(folder.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
-        }
+        hand_over(folder.path());
         let guard = guard(&programs, &folder);
         let folder = folder.keep();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -135,7 +133,14 @@ fn unprivileged() -> Option<User> {
     Uid::effective().is_root().then(|| find("postgres").or_else(|| find("nobody")).expect("a user postgres or nobody"))
 }
 
-fn as_unprivileged(command: &mut Command) -> &mut Command {
+/// Gives a file or folder to whoever PostgreSQL is run by.
+pub(crate) fn hand_over(path: &Path) {
+    if let Some(user) = unprivileged() {
+        std::os::unix::fs::chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
+    }
+}
+
+pub(crate) fn as_unprivileged(command: &mut Command) -> &mut Command {
     match unprivileged() {
         Some(user) => command.uid(user.uid.as_raw()).gid(user.gid.as_raw()),
         None => command,

@@ -47,6 +47,11 @@ impl Home {
         Self::with(postgres::Database::in_cluster(cluster))
     }
 
+    /// With a database in a cluster that is there.
+    pub(crate) fn at(url: String) -> Self {
+        Self::with(postgres::Database::at(url))
+    }
+
     fn with(database: postgres::Database) -> Self {
         Self { folder: tempfile::tempdir().unwrap(), database: Some(database) }
     }

@@ -1,11 +1,12 @@
 //! What every test stands on.
 
 mod answer;
-mod cluster;
+pub(crate) mod cluster;
 mod contract;
 mod database;
 pub(crate) mod flatten;
 mod home;
+mod pooler;
 mod postgres;
 mod process;
 pub(crate) mod samples;
@@ -18,6 +19,7 @@ pub(crate) use cluster::Cluster;
 pub(crate) use contract::contract;
 pub(crate) use database::{in_workspace, recounted, recounted_in};
 pub(crate) use home::{Home, on_postgres};
+pub(crate) use pooler::Pooler;
 pub(crate) use process::{BINARY, Process, beside, database, database_url, until, wait_for};
 pub(crate) use server::{Api, Server, config};
 pub(crate) use snapshots::{snap, snap_exactly};

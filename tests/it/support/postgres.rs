@@ -43,6 +43,18 @@ impl Cluster {
         run(&url, &format!("ALTER ROLE {ROLE} CONNECTION LIMIT {count}"));
     }
 
+    /// Has the superuser do something in a database.
+    pub(crate) fn administer(&self, database: &str, sql: &str) {
+        run(&self.url("postgres", database).parse().unwrap(), sql);
+    }
+
+    /// What the cluster wrote into its log so far.
+    pub(crate) fn log(&self) -> String {
+        let data = Database::at(self.url("postgres", "postgres"));
+        let data = data.texts("SELECT current_setting('data_directory')").pop().unwrap();
+        std::fs::read_to_string(std::path::Path::new(&data).with_file_name("log")).unwrap()
+    }
+
     /// Ends all connections of that role.
     pub(crate) fn disconnect_all(&self) {
         let url = self.url("postgres", "postgres").parse().unwrap();
@@ -111,6 +123,11 @@ impl Database {
         let (url, name) = (cluster.url(ROLE, "postgres").parse().unwrap(), name("own"));
         run(&url, &format!("CREATE DATABASE {name}"));
         Self { url: of(&url, &name).into(), made: None }
+    }
+
+    /// One that is there, and goes with its cluster.
+    pub(crate) fn at(url: String) -> Self {
+        Self { url, made: None }
     }
 
     #[track_caller]
