@@ -250,11 +250,12 @@ impl Shared {
         rows.div_ceil(pace).clamp(1, 60)
     }
 
-    fn timed(&self, rows: usize, took: Duration) {
+    /// Learns the pace from a commit, as long as which the others took that were made beside it.
+    fn timed(&self, rows: usize, at_once: usize, took: Duration) {
         if rows < TIMED_ROWS_MIN {
             return;
         }
-        let rows = u64::try_from(rows).unwrap_or(u64::MAX);
+        let rows = u64::try_from(rows * at_once).unwrap_or(u64::MAX);
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
         let pace = rows.saturating_mul(1_000_000) / micros;
         let before = self.rows_a_second.load(Ordering::Acquire);
@@ -282,23 +283,15 @@ async fn run(
     shared: Arc<Shared>,
     closing: CancellationToken,
 ) {
-    let (at_once, pause) = (store.commits_at_once(), store.commit_pause());
+    let at_once = store.commits_at_once();
     let mut running = JoinSet::new();
     let mut group = Group::default();
     let mut open = true;
     while open || !group.members.is_empty() || !running.is_empty() {
         if group.is_ready(running.len(), at_once) {
-            if group.members.len() > 1 && group.rows < TIMED_ROWS_MIN && !pause.is_zero() {
-                // A timer of the runtime's would be late by more than this takes.
-                let _ = tokio::task::spawn_blocking(move || std::thread::sleep(pause)).await;
-                while group.has_room(shared.limits)
-                    && let Ok(next) = waiting.try_recv()
-                {
-                    group.add(next);
-                }
-            }
             let (store, shared, group) = (Arc::clone(&store), Arc::clone(&shared), std::mem::take(&mut group));
-            running.spawn(async move { commit(&*store, group.members, &shared).await });
+            let at_once = running.len() + 1;
+            running.spawn(async move { commit(&*store, group.members, &shared, at_once).await });
             continue;
         }
         let troubled = shared.trouble.borrow().is_some();
@@ -348,7 +341,8 @@ impl Group {
     }
 }
 
-async fn commit(store: &dyn Store, group: Vec<Waiting>, shared: &Shared) {
+/// Commits a group, as one of so many that are committed at once.
+async fn commit(store: &dyn Store, group: Vec<Waiting>, shared: &Shared, at_once: usize) {
     let begun = Instant::now();
     let (rows, bytes) = group.iter().fold((0, 0), |sum, waiting| (sum.0 + waiting.rows, sum.1 + waiting.bytes));
     let mut replies = Vec::with_capacity(group.len());
@@ -374,7 +368,7 @@ async fn commit(store: &dyn Store, group: Vec<Waiting>, shared: &Shared) {
         }
         Err(NotCommitted { error, .. }) => vec![Err(failed(&error, shared)); replies.len()],
     };
-    shared.timed(rows, begun.elapsed());
+    shared.timed(rows, at_once, begun.elapsed());
     shared.release(rows, bytes);
     shared.commits.send_replace(());
     for (reply, answer) in replies.into_iter().zip(answers) {

@@ -96,6 +96,9 @@ fn check(database: &DatabaseConfig) -> Result<ExitCode, Failure> {
     let upgrade = store::check(&database.url)?;
     let url = store::shown(&database.url);
     match upgrade {
+        Upgrade { from, to } if from > to => {
+            println!("{url} has schema {from:04}, of a newer Spandrel: this one can go on with it");
+        }
         Upgrade { to, .. } if !upgrade.is_needed() => println!("{url} has schema {to:04}: up to date"),
         Upgrade { from: 0, to } => println!("{url} has no data yet: it would be made with schema {to:04}"),
         Upgrade { from, to } => println!("{url} has schema {from:04}: it would be migrated to {to:04}"),
@@ -109,6 +112,9 @@ async fn migrate(database: &DatabaseConfig) -> Result<ExitCode, Failure> {
     let upgrade = store::migrate(&database.url, !database.no_backup).await?;
     let url = store::shown(&database.url);
     match upgrade {
+        Upgrade { from, to } if from > to => {
+            println!("{url} has schema {from:04}, of a newer Spandrel: this one can go on with it");
+        }
         Upgrade { to, .. } if !upgrade.is_needed() => println!("{url} has schema {to:04}: up to date"),
         Upgrade { from: 0, to } => println!("{url} was made with schema {to:04}"),
         Upgrade { from, to } => println!("{url} was migrated from schema {from:04} to {to:04}"),

@@ -21,7 +21,6 @@ mod upload;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -368,17 +367,17 @@ pub trait Store: Send + Sync + 'static {
         1
     }
 
-    /// How long it pays to wait for more where several writes wait: those who were just answered come back, and a
-    /// commit costs much the same whether they are in it or not.
-    fn commit_pause(&self) -> Duration {
-        Duration::ZERO
-    }
-
     /// Begins to receive a file. It is kept once a commit has it ([`Change::PutAttachment`]).
     ///
     /// # Errors
     /// When the store cannot be written.
     async fn upload(&self) -> Result<Upload, StoreError>;
+
+    /// Ends it. What takes long is done here, and not in the commit, for which others wait.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    async fn received(&self, upload: Upload) -> Result<ReceivedFile, StoreError>;
 
     /// The attachments that are meant, by name downwards, and how many there are on all pages.
     ///

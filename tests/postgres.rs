@@ -38,10 +38,6 @@ const NOT_AGAIN: [(&str, &str); 14] = [
     ("upgrades::", "SQLite's migrations"),
 ];
 
-/// What does not pass there yet.
-const NOT_YET: [(&str, &str); 1] =
-    [("purge::what_could_not_be_removed", "row by row, a great deal is not removed in its minute")];
-
 /// What needs clusters of its own, and not only a database.
 const CLUSTERS: [&str; 4] = ["postgres::clusters::", POOLER, "postgres::privileges::", "postgres::tls::"];
 
@@ -67,10 +63,7 @@ fn main() -> ExitCode {
     for (name, why) in NOT_AGAIN {
         println!("  {name:<60} {why}");
     }
-    for (name, why) in NOT_YET {
-        println!("  {name:<60} NOT YET: {why}");
-    }
-    let mut skipped: Vec<&str> = NOT_AGAIN.iter().chain(&NOT_YET).map(|(name, _)| *name).collect();
+    let mut skipped: Vec<&str> = NOT_AGAIN.iter().map(|(name, _)| *name).collect();
     let not_run: Vec<(&str, String)> = match (cluster::programs(), pooler::program()) {
         (Err(reason), _) => CLUSTERS.map(|name| (name, reason.clone())).into(),
         (Ok(_), Err(reason)) => vec![(POOLER, reason)],
@@ -156,6 +149,6 @@ fn suite() -> PathBuf {
 fn check_names(suite: &PathBuf) {
     let listed = Command::new(suite).arg("--list").output().unwrap().stdout;
     let listed = String::from_utf8(listed).unwrap();
-    let unknown: Vec<_> = NOT_AGAIN.iter().chain(&NOT_YET).filter(|(name, _)| !listed.contains(name)).collect();
+    let unknown: Vec<_> = NOT_AGAIN.iter().filter(|(name, _)| !listed.contains(name)).collect();
     assert!(unknown.is_empty(), "there are no such tests: {unknown:?}");
 }

@@ -237,7 +237,7 @@ async fn receive(headers: &HeaderMap, body: &mut Body, state: &AppState) -> Resu
         }
         upload.write(data).await.map_err(not_stored)?;
     }
-    upload.finish().await.map_err(not_stored)
+    state.store.received(upload).await.map_err(not_stored)
 }
 
 /// What cannot be stored now may be later.

@@ -1,11 +1,13 @@
-//! A database that many servers share, each with one writer and some readers.
+//! A database that many servers share, each with two writers and some readers.
 //!
 //! Nothing is kept on a connection between transactions but prepared statements, so that a pooler may stand between:
 //! settings are made for a transaction, and so are locks.
 
 mod address;
+mod arrivals;
 mod contents;
 mod errors;
+mod indices;
 mod link;
 mod migrate;
 mod readers;
@@ -15,12 +17,15 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::AbortHandle;
+
 use super::sql::{Backend, SqlStore, Writer};
-use super::upload::{ContentHash, Upload, from_io};
+use super::upload::{ContentHash, ReceivedFile, Upload, from_io};
 use super::{AttachmentFile, StoreError, StoreOptions, Upgrade};
 use crate::clock::Clock;
 use crate::cost::Prices;
 pub(super) use address::Address;
+use arrivals::Arrivals;
 use contents::Rows;
 use link::Link;
 use readers::Readers;
@@ -31,15 +36,15 @@ pub(super) use address::{is_address, shown};
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// How long a small commit waits for others to join it: a part of what its statements take on their way.
-const PAUSE: Duration = Duration::from_micros(300);
-
 /// A database on a server.
 #[derive(Debug)]
 pub(super) struct Server {
     readers: Arc<Readers>,
     /// While one waits for the server, or for its disk, the other works.
     writers: [Writer; 2],
+    arrivals: Arrivals,
+    /// What migrations left to be made while the server works.
+    indices: AbortHandle,
     inline_bytes_max: u64,
 }
 
@@ -58,10 +63,16 @@ pub(super) async fn open(
     if upgrade.is_needed() && upgrade.from > 0 {
         tracing::info!("the database was migrated from schema {:04} to {:04}", upgrade.from, upgrade.to);
     }
+    if upgrade.from > upgrade.to {
+        tracing::info!("the database has schema {:04}, of a newer Spandrel; this one goes on with it", upgrade.from);
+    }
+    let indices = tokio::spawn(indices::finish(address.clone()));
     let writer = || Writer::start(ServerWork::new(address.clone(), options, clock.clone(), Arc::clone(&prices)));
     let writers = [writer()?, writer()?];
+    let arrivals = Arrivals::new(address.clone());
     let readers = Arc::new(Readers::new(address, options));
-    Ok(SqlStore(Server { readers, writers, inline_bytes_max: options.inline_bytes_max }))
+    let indices = indices.abort_handle();
+    Ok(SqlStore(Server { readers, writers, arrivals, indices, inline_bytes_max: options.inline_bytes_max }))
 }
 
 /// Makes or migrates the tables, as opening does.
@@ -101,10 +112,6 @@ impl Backend for Server {
         &self.writers
     }
 
-    fn commit_pause(&self) -> Duration {
-        PAUSE
-    }
-
     fn contents(&self) -> Rows {
         Rows
     }
@@ -118,11 +125,16 @@ impl Backend for Server {
         upload.map_err(|error| StoreError::Other(error.into()))?.map_err(|error| from_io(&error))
     }
 
+    async fn received(&self, file: ReceivedFile) -> Result<ReceivedFile, StoreError> {
+        self.arrivals.take(file).await
+    }
+
     async fn file(&self, content: ContentHash) -> Result<Option<AttachmentFile>, StoreError> {
         self.readers.read(move |link| contents::file(link, &content)).await
     }
 
     async fn close(&self) {
+        self.indices.abort();
         self.readers.close().await;
     }
 }

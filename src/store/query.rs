@@ -19,6 +19,8 @@ pub enum Kind {
 pub struct Handle {
     /// Its key in the store.
     pub key: i64,
+    /// The key of its project.
+    pub project: i64,
     /// Its id.
     pub id: Id,
 }

@@ -125,6 +125,14 @@ impl Dialect {
         self == Self::Postgres
     }
 
+    /// What tells apart texts of any length where an index says that there is each only once.
+    pub(super) fn entry(self, column: &str) -> String {
+        match self {
+            Self::Sqlite => column.to_owned(),
+            Self::Postgres => format!("entry({column})"),
+        }
+    }
+
     /// Keeps the rows of `alias` as they are read until the transaction is over.
     pub(super) fn keep(self, alias: &str, how: Keep) -> String {
         match (self, how) {
@@ -196,6 +204,11 @@ pub(super) trait Connection {
 
     /// Has all that is read be of one moment.
     fn snapshot<T>(&self, read: impl FnOnce(&Self) -> Result<T, StoreError>) -> Result<T, StoreError>;
+}
+
+/// Tells a statement, without its parameters, to whoever asks for it: `SPANDREL_LOG=spandrel::sql=trace`.
+pub(super) fn told(sql: &str) {
+    tracing::trace!(target: "spandrel::sql", "{sql}");
 }
 
 /// Rows that are wanted by their ids.

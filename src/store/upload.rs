@@ -65,7 +65,7 @@ impl Upload {
     ///
     /// # Errors
     /// When the disk does not take it.
-    pub async fn finish(mut self) -> Result<ReceivedFile, StoreError> {
+    pub(super) async fn finish(mut self) -> Result<ReceivedFile, StoreError> {
         let written = async {
             self.file.flush().await?;
             if self.durable { self.file.sync_all().await } else { Ok(()) }

@@ -6,5 +6,7 @@ mod faults;
 mod pooler;
 mod privileges;
 mod proxy;
+mod rolling;
 mod servers;
 mod tls;
+mod uploads;

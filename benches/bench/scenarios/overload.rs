@@ -111,7 +111,7 @@ pub(super) async fn run(options: &Options, overload: &Overload) -> Result<Vec<Fi
         let spans = float(overload.batch);
         let done = rate(&measured.flood, 0.0, hard.seconds);
         rates.values.push(done * spans);
-        rates.ceilings.push((best_rate + best_after) / 2.0 * spans);
+        rates.ceilings.push(f64::midpoint(best_rate, best_after) * spans);
         let stored = (done * hard.seconds * spans).max(1.0);
         rates.server_cpu.push(spent.0 / stored * 1e6);
         rates.own_cpu.push(spent.1 / stored * 1e6);

@@ -189,7 +189,8 @@ async fn grow(options: &Options, postgres: &Postgres) -> Result<Vec<Figure>, Fai
     let templates = Templates::new(data(options, 0), BATCH, TEMPLATES, step, |spans| create_many(spans).into());
     let templates = Arc::new(templates);
     let database = postgres.database(options).await?;
-    let server = Server::start(options, &database)?;
+    // However long PostgreSQL takes for its upkeep, nothing is refused for it.
+    let server = Server::start_with(options, &database, &["--queue-millis-max", "60000"])?;
     let name = format!("postgres growth to {spans} spans of {} bytes", options.span_bytes);
     let mut figures: Vec<Figure> = Vec::new();
     let mut add = |what: &str, mark: usize, unit, value: f64, ratio: Option<f64>| {

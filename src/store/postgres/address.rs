@@ -100,13 +100,17 @@ impl Address {
         }
     }
 
+    /// The setting of a transaction that says where its tables are.
+    pub(super) fn schema_setting(&self) -> String {
+        self.schema.as_ref().map(|schema| format!("SET LOCAL search_path = \"{schema}\"; ")).unwrap_or_default()
+    }
+
     /// Settings of a transaction: where its tables are, and how long a statement may take.
     pub(super) fn settings(&self, time_max: Duration) -> String {
-        let schema = self.schema.as_ref().map(|schema| format!("SET LOCAL search_path = \"{schema}\"; "));
         // Compiling a query takes longer than most queries do.
         format!(
             "{}SET LOCAL jit = off; SET LOCAL statement_timeout = {}; SET LOCAL client_connection_check_interval = 1000",
-            schema.unwrap_or_default(),
+            self.schema_setting(),
             time_max.as_millis().max(1)
         )
     }

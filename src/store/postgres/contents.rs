@@ -2,14 +2,22 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write};
+use std::sync::OnceLock;
 
 use super::link::Link;
-use crate::store::sql::{Connection as _, Contents, Param, any, params, rows};
+use crate::store::sql::{Column, Connection as _, Contents, Holds, Param, Statement, Verb, any, params, rows};
 use crate::store::upload::{ContentHash, ReceivedFile, from_io};
 use crate::store::{AttachmentFile, StoreError, cells::Cells as _};
 
 /// Bytes of a piece: what is in memory of a content at once.
-const PIECE_BYTES: usize = 1 << 20;
+pub(super) const PIECE_BYTES: u64 = 1 << 20;
+
+static DELETE_CONTENTS: Statement = Statement {
+    verb: Verb::Delete,
+    table: "contents",
+    columns: &[Column { name: "sha256", holds: Holds::Bytes }],
+    spelled: OnceLock::new(),
+};
 
 /// The table.
 #[derive(Debug, Clone, Copy)]
@@ -27,34 +35,40 @@ impl Contents<Link> for Rows {
         if found { Ok(()) } else { Err(StoreError::Other("the content is missing".into())) }
     }
 
-    fn remove(&self, link: &Link, content: &ContentHash) -> Result<(), StoreError> {
-        link.execute("DELETE FROM contents WHERE sha256 = ?1", params![&content.0]).map(drop)
+    /// Who refers to one waits.
+    fn hold(&self, link: &Link, contents: &[ContentHash]) -> Result<(), StoreError> {
+        let places: Vec<String> = (1..=contents.len()).map(|at| format!("?{at}")).collect();
+        let sql = format!(
+            "SELECT piece FROM contents WHERE sha256 IN ({}) AND piece = 0 ORDER BY sha256 FOR UPDATE",
+            places.join(", ")
+        );
+        let contents: Vec<Param<'_>> = contents.iter().map(|content| Param::from(&content.0)).collect();
+        rows(link, &sql, &contents, |_| Ok(())).map(drop)
+    }
+
+    fn remove(&self, link: &Link, contents: &[ContentHash]) -> Result<(), StoreError> {
+        link.many(&DELETE_CONTENTS, contents.iter().map(|content| vec![(&content.0).into()]))
     }
 }
 
-/// Keeps a content until the transaction is over: who removes contents waits.
-pub(super) fn lock(link: &Link, content: &ContentHash) -> Result<(), StoreError> {
-    let sql = "SELECT piece FROM contents WHERE sha256 = ?1 AND piece = 0 FOR UPDATE";
-    any(link, sql, params![&content.0]).map(drop)
-}
-
-/// Puts a content that was received where it is looked for, unless it is there.
-pub(super) fn put(link: &Link, received: &ReceivedFile) -> Result<(), StoreError> {
+/// Puts a content that was received where it is looked for, unless it is there. `next` is told before each piece.
+pub(super) fn put(link: &Link, received: &ReceivedFile, next: impl Fn()) -> Result<(), StoreError> {
     let ReceivedFile { path, hash, .. } = received;
     if any(link, "SELECT 1 FROM contents WHERE sha256 = ?1 AND piece = 0 FOR SHARE", params![&hash.0])? {
         return Ok(());
     }
     let mut file = File::open(path).map_err(|error| from_io(&error))?;
-    let mut piece = Vec::with_capacity(PIECE_BYTES);
+    let mut piece = Vec::new();
     for number in 0_i64.. {
         piece.clear();
-        let limit = u64::try_from(PIECE_BYTES).unwrap_or(u64::MAX);
-        let read = (&mut file).take(limit).read_to_end(&mut piece).map_err(|error| from_io(&error))?;
+        let read = (&mut file).take(PIECE_BYTES).read_to_end(&mut piece).map_err(|error| from_io(&error))?;
         // An empty file has one piece, which is empty.
         if read == 0 && number > 0 {
             break;
         }
-        let sql = "INSERT INTO contents (sha256, piece, bytes) VALUES (?1, ?2, ?3)";
+        next();
+        // Others may bring the same: who is first, does.
+        let sql = "INSERT INTO contents (sha256, piece, bytes) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
         link.execute(sql, params![&hash.0, number, &piece[..]])?;
     }
     Ok(())
@@ -68,17 +82,4 @@ pub(super) fn file(link: &Link, content: &ContentHash) -> Result<Option<Attachme
     let mut file = tempfile::NamedTempFile::new().map_err(|error| from_io(&error))?;
     Rows.read(link, content, &mut file)?;
     Ok(Some(AttachmentFile::temporary(file.into_temp_path())))
-}
-
-/// The contents that may be removed now are kept from being referred to meanwhile.
-pub(super) fn lock_loose(link: &Link, limit: usize) -> Result<(), StoreError> {
-    let sql = "SELECT sha256 FROM loose_contents LIMIT ?1";
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let loose = rows(link, sql, &[Param::from(limit)], |row| row.bytes(0))?;
-    for content in loose.into_iter().flatten() {
-        if let Ok(content) = content.try_into() {
-            lock(link, &ContentHash(content))?;
-        }
-    }
-    Ok(())
 }

@@ -172,6 +172,7 @@ impl Link {
         arguments: PgArguments,
         mut see: impl FnMut(&PgRow) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
+        sql::told(&sql);
         self.wait(async |connection| {
             let query = sqlx::query_with(AssertSqlSafe(sql), arguments).persistent(self.kept);
             let mut rows = query.fetch(connection);
@@ -185,6 +186,7 @@ impl Link {
     }
 
     fn run(&self, sql: String, arguments: PgArguments) -> Result<u64, StoreError> {
+        sql::told(&sql);
         self.wait(async |connection| {
             let query = sqlx::query_with(AssertSqlSafe(sql), arguments).persistent(self.kept);
             Ok(query.execute(connection).await?.rows_affected())
@@ -210,6 +212,11 @@ impl Link {
             }
             Verb::Update(named) => {
                 let set = list(&columns[named..], ", ", |_, column| format!("{0} = v.{0}", column.name));
+                let named = equal(&columns[..named]);
+                format!("UPDATE {table} SET {set} FROM unnest({arrays}) v({names}) WHERE {named}")
+            }
+            Verb::Change(named, set) => {
+                let set = set(&|column| format!("v.{column}"));
                 let named = equal(&columns[..named]);
                 format!("UPDATE {table} SET {set} FROM unnest({arrays}) v({names}) WHERE {named}")
             }
@@ -282,6 +289,15 @@ fn arguments_of(params: &[Param<'_>]) -> Result<PgArguments, StoreError> {
     Ok(arguments)
 }
 
+/// What is spelled otherwise here. Payloads of traces are in their rows.
+const SPELLED_OTHERWISE: [(&str, &str); 5] = [
+    ("x''", "''::bytea"),
+    ("group_concat(", "string_agg("),
+    (" char(1)", " chr(1)"),
+    ("SELECT q.input FROM trace_payloads q WHERE q.trace = (SELECT m.key", "(SELECT m.input"),
+    ("SELECT q.output FROM trace_payloads q WHERE q.trace = (SELECT m.key", "(SELECT m.output"),
+];
+
 /// SQL as PostgreSQL spells it.
 fn translated(sql: &str) -> String {
     let mut text = String::with_capacity(sql.len() + 16);
@@ -290,7 +306,7 @@ fn translated(sql: &str) -> String {
     for part in parts {
         let _ = write!(text, "${part}");
     }
-    for (theirs, ours) in [("x''", "''::bytea"), ("group_concat(", "string_agg("), (" char(1)", " chr(1)")] {
+    for (theirs, ours) in SPELLED_OTHERWISE {
         if text.contains(theirs) {
             text = text.replace(theirs, ours);
         }
@@ -326,21 +342,26 @@ impl sql::Connection for Link {
         let ids: Vec<Id> = handles.iter().map(|handle| handle.id).collect();
         let (Some(lowest), Some(highest)) = (ids.iter().min(), ids.iter().max()) else { return Ok(()) };
         let at = sql.values.len();
-        // The bounds tell, even to a plan that is made for any ids, which partitions are not needed.
+        let mut projects: Vec<i64> = handles.iter().map(|handle| handle.project).collect();
+        projects.dedup();
+        // The index is one of projects and ids. The bounds tell, even to a plan that is made for any ids, which
+        // partitions are not needed.
         let text = format!(
-            "{}s.key = ANY(${keys}) AND s.id = ANY(${ids}) AND s.id BETWEEN ${low} AND ${high} \
-             ORDER BY array_position(${keys}, s.key)",
+            "{}s.project = ANY(${projects}) AND s.id = ANY(${ids}) AND s.id BETWEEN ${low} AND ${high} \
+             AND s.key = ANY(${keys}) ORDER BY array_position(${keys}, s.key)",
             translated(&sql.text),
             keys = at + 1,
             ids = at + 2,
             low = at + 3,
             high = at + 4,
+            projects = at + 5,
         );
         let mut arguments = arguments_of(&sql.params())?;
         add(&mut arguments, handles.iter().map(|handle| handle.key).collect::<Vec<i64>>())?;
         add(&mut arguments, bytes_of(&ids))?;
         add(&mut arguments, &lowest.0.as_bytes()[..])?;
         add(&mut arguments, &highest.0.as_bytes()[..])?;
+        add(&mut arguments, projects)?;
         let mut rest = ids.iter().enumerate();
         self.rows(text, arguments, |row| {
             let id = sql::id(row, id_at)?;

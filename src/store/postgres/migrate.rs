@@ -3,6 +3,7 @@
 //! All of it is one transaction with a lock: of servers that start at once, one migrates, and the others then see that
 //! nothing is left to do.
 
+use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 
@@ -11,6 +12,13 @@ use crate::store::{StoreError, Upgrade};
 
 /// How long migrating may take.
 const TIME_MAX: std::time::Duration = std::time::Duration::from_hours(1);
+
+/// How long a migration waits for those who use a table: whoever comes after it waits for both.
+const LOCK: &str = "SET LOCAL lock_timeout = 2000";
+
+/// How often it is tried, and how long others have their turn in between.
+const TRIES: u32 = 100;
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// Months that partitions are made for when a server starts: some before, for what comes late, and some ahead.
 const MAKE_PARTITIONS: &str = "SELECT make_partitions((now() AT TIME ZONE 'UTC')::date - 62, 6)";
@@ -28,13 +36,36 @@ fn failed(address: &Address, reason: impl std::fmt::Display) -> StoreError {
 
 /// Brings the database to the newest schema.
 pub(super) async fn migrate(address: &Address) -> Result<Upgrade, StoreError> {
-    let mut connection = address.connect_first().await.map_err(|error| failed(address, error))?;
-    let upgrade = migrate_on(&mut connection, address).await;
-    let _ = connection.close().await;
-    upgrade
+    let mut tried = 0;
+    loop {
+        tried += 1;
+        // A new one each time: a pooler may have given what the last one prepared to others.
+        let mut connection = address.connect_first().await.map_err(|error| failed(address, error))?;
+        let upgrade = migrate_on(&mut connection, address).await;
+        let _ = connection.close().await;
+        match upgrade {
+            Ok(upgrade) => return Ok(upgrade),
+            Err(Unmade::Failed(error)) => return Err(error),
+            Err(Unmade::Held) if tried < TRIES => tokio::time::sleep(PAUSE).await,
+            Err(Unmade::Held) => return Err(failed(address, "other programs hold its tables. Nothing was changed")),
+        }
+    }
 }
 
-async fn migrate_on(connection: &mut PgConnection, address: &Address) -> Result<Upgrade, StoreError> {
+/// Why nothing was migrated.
+enum Unmade {
+    /// Somebody does something with a table for longer than others should wait behind a migration.
+    Held,
+    Failed(StoreError),
+}
+
+impl From<StoreError> for Unmade {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+async fn migrate_on(connection: &mut PgConnection, address: &Address) -> Result<Upgrade, Unmade> {
     let driver = |error: sqlx::Error| failed(address, error);
     let mut transaction = connection.begin().await.map_err(driver)?;
     if let Some(schema) = &address.schema {
@@ -55,14 +86,25 @@ async fn migrate_on(connection: &mut PgConnection, address: &Address) -> Result<
     );
     transaction.execute(sqlx::raw_sql(AssertSqlSafe(begin))).await.map_err(driver)?;
     let upgrade = look(&mut transaction, address).await?;
-    if upgrade.is_needed() {
-        migrations().run(&mut *transaction).await.map_err(|error| failed(address, error))?;
-        // It gives its statements names. A pooler would give the connection that knows them to others.
-        transaction.execute(sqlx::raw_sql("DEALLOCATE ALL")).await.map_err(driver)?;
-    }
-    transaction.execute(sqlx::raw_sql(MAKE_PARTITIONS)).await.map_err(driver)?;
+    let made = async {
+        transaction.execute(sqlx::raw_sql(LOCK)).await?;
+        if upgrade.is_needed() {
+            // It gives its statements names. A pooler would give the connection that knows them to others.
+            transaction.execute(sqlx::raw_sql("DEALLOCATE ALL")).await?;
+            migrations().run(&mut *transaction).await?;
+            transaction.execute(sqlx::raw_sql("DEALLOCATE ALL")).await?;
+        }
+        transaction.execute(sqlx::raw_sql(MAKE_PARTITIONS)).await?;
+        Ok::<_, MigrateError>(())
+    };
+    made.await.map_err(|error| if is_held(&error) { Unmade::Held } else { failed(address, error).into() })?;
     transaction.commit().await.map_err(driver)?;
     Ok(upgrade)
+}
+
+fn is_held(error: &MigrateError) -> bool {
+    let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else { return false };
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("55P03")
 }
 
 /// What migrating would do. Changes nothing.
@@ -76,6 +118,13 @@ pub(super) async fn check(address: &Address) -> Result<Upgrade, StoreError> {
     drop(transaction);
     let _ = connection.close().await;
     upgrade
+}
+
+/// Whether servers that know schemas up to this one can go on with a newer one.
+async fn goes_on(connection: &mut PgConnection, known: i64) -> Result<bool, sqlx::Error> {
+    let oldest = sqlx::query_scalar("SELECT oldest FROM compatible").persistent(false);
+    let oldest: Option<i64> = oldest.fetch_optional(connection).await?;
+    Ok(oldest.is_some_and(|oldest| oldest <= known))
 }
 
 async fn look(connection: &mut PgConnection, address: &Address) -> Result<Upgrade, StoreError> {
@@ -97,7 +146,7 @@ async fn look(connection: &mut PgConnection, address: &Address) -> Result<Upgrad
             .await
             .map_err(driver)?;
     let from = applied.last().map_or(0, |(version, _)| *version);
-    if from > to {
+    if from > to && !goes_on(connection, to).await.map_err(driver)? {
         let version = env!("CARGO_PKG_VERSION");
         let reason = format!(
             "it has schema {from:04}, made by a newer Spandrel; this one, {version}, knows schemas up to {to:04}. \

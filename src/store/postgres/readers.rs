@@ -64,8 +64,11 @@ impl Readers {
 
     /// A connection with a transaction. One that was idle may have ended meanwhile.
     fn begin(&self, patience: Patience) -> Result<Link, StoreError> {
-        let begin =
-            format!("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; {}", self.address.settings(self.time_max));
+        // What is read by which index depends on how much a project has: a plan for any project is one for a large one.
+        let begin = format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL plan_cache_mode = force_custom_plan; {}",
+            self.address.settings(self.time_max)
+        );
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         if let Some(link) = idle {
             link.have(patience.clone());

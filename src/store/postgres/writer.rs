@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::address::Address;
+use super::arrivals;
 use super::contents::{self, Rows};
 use super::link::{Link, Patience};
 use crate::clock::Clock;
 use crate::cost::Prices;
-use crate::store::sql::{Connection as _, PIECE_ROWS, Work, any, commit, is_pending, manage, params, piece};
+use crate::store::sql::{Connection as _, Work, any, commit, is_pending, manage, params, piece};
 use crate::store::{Caller, Change, Manage, ManageRefusal, Refusal, StoreError, StoreOptions, Submission};
 
 /// How long a transaction may take: clients do not wait longer for an answer.
@@ -27,7 +28,7 @@ const PARTITIONS_EVERY: Duration = Duration::from_hours(6);
 /// Leaves the tables as a new database has them.
 const RESET: &str = "TRUNCATE workspaces, projects, spans, traces, trace_sums, project_span_counts, \
      project_trace_counts, threads, scores, comments, purges, project_purges, environments, feedback_definitions, \
-     workspace_configurations, attachments, contents, loose_contents RESTART IDENTITY; SELECT make_first_rows()";
+     workspace_configurations, attachments, contents, arriving_contents, loose_contents RESTART IDENTITY; SELECT make_first_rows()";
 
 /// What the thread works with.
 pub(super) struct ServerWork {
@@ -128,7 +129,7 @@ impl Work for ServerWork {
         let make = |link: &Link| {
             for submission in submissions {
                 if let Change::PutAttachment(attachment) = &submission.change {
-                    contents::put(link, &attachment.file)?;
+                    contents::put(link, &attachment.file, || ())?;
                 }
             }
             commit(link, submissions, &clock, &prices, environments_max)
@@ -153,7 +154,11 @@ impl Work for ServerWork {
     }
 
     fn is_pending(&mut self) -> Result<bool, StoreError> {
-        self.transaction(is_pending, |_| false)
+        let make = |link: &Link| {
+            arrivals::let_go(link)?;
+            is_pending(link)
+        };
+        self.transaction(make, |_| true)
     }
 
     fn remove_piece(&mut self) -> Result<bool, StoreError> {
@@ -164,7 +169,7 @@ impl Work for ServerWork {
             if !any(link, mine, &[])? {
                 return Ok(false);
             }
-            contents::lock_loose(link, PIECE_ROWS)?;
+            arrivals::let_go(link)?;
             piece(link, &Rows)
         };
         self.transaction(make, |_| true)

@@ -8,6 +8,7 @@ use regex::Regex;
 use serde_json::value::RawValue;
 
 use super::purge::{self, PIECE_ROWS};
+use super::table::{DELETE_LOOSE_CONTENTS, DELETE_NAMED_ATTACHMENTS};
 use super::workspaces::Workspaces;
 use super::{Connection, any, first, integer, params, rows, text};
 use crate::model::{Id, Payload};
@@ -23,8 +24,11 @@ pub(in crate::store) trait Contents<C> {
     /// Writes a content piece by piece.
     fn read(&self, connection: &C, content: &ContentHash, into: &mut dyn std::io::Write) -> Result<(), StoreError>;
 
-    /// Removes a content that nothing refers to.
-    fn remove(&self, connection: &C, content: &ContentHash) -> Result<(), StoreError>;
+    /// Keeps contents from being referred to until the transaction is over.
+    fn hold(&self, connection: &C, contents: &[ContentHash]) -> Result<(), StoreError>;
+
+    /// Removes contents that nothing refers to.
+    fn remove(&self, connection: &C, contents: &[ContentHash]) -> Result<(), StoreError>;
 }
 
 fn hash(row: &impl Cells, at: usize) -> Result<ContentHash, StoreError> {
@@ -45,12 +49,15 @@ pub(super) fn put<C: Connection>(
         let span: Key = (workspace, id);
         purge::make_way(connection, workspaces, &[span])?;
     }
-    let sql = "INSERT INTO attachments (workspace, entity, entity_id, project, name, mime_type, bytes, sha256) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (workspace, entity, entity_id, project, name) \
-               DO UPDATE SET mime_type = excluded.mime_type, bytes = excluded.bytes, sha256 = excluded.sha256";
+    let sql = format!(
+        "INSERT INTO attachments (workspace, entity, entity_id, project, name, mime_type, bytes, sha256) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (workspace, entity, entity_id, project, {}) \
+         DO UPDATE SET mime_type = excluded.mime_type, bytes = excluded.bytes, sha256 = excluded.sha256",
+        C::DIALECT.entry("name")
+    );
     let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
     let params = params![key, entity.code(), &id, project, name, mime_type, bytes, &hash.0];
-    connection.execute(sql, params).map(drop)
+    connection.execute(&sql, params).map(drop)
 }
 
 /// Attachments of one thing go, those of these names.
@@ -61,23 +68,10 @@ pub(super) fn delete<C: Connection>(
     target: Target,
     names: &[String],
 ) -> Result<(), StoreError> {
-    let sql = "DELETE FROM attachments \
-               WHERE workspace = ?1 AND entity = ?2 AND entity_id = ?3 AND project = ?4 AND name = ?5";
-    for name in names {
-        connection.execute(sql, params![workspace, target.entity.code(), &target.id, project, name])?;
-    }
-    Ok(())
-}
-
-/// All attachments of one thing go.
-pub(super) fn delete_of<C: Connection>(
-    connection: &C,
-    workspace: i64,
-    entity: Entity,
-    id: Id,
-) -> Result<(), StoreError> {
-    let sql = "DELETE FROM attachments WHERE workspace = ?1 AND entity = ?2 AND entity_id = ?3";
-    connection.execute(sql, params![workspace, entity.code(), &id]).map(drop)
+    let rows = names.iter().map(|name| {
+        vec![workspace.into(), target.entity.code().into(), (&target.id).into(), project.into(), name.into()]
+    });
+    connection.many(&DELETE_NAMED_ATTACHMENTS, rows)
 }
 
 /// Some attachments of a project go; says how many.
@@ -195,12 +189,24 @@ fn encode<C>(
 
 /// Removes contents that nothing has any more, some of them.
 pub(super) fn remove_loose<C: Connection>(connection: &C, contents: &impl Contents<C>) -> Result<(), StoreError> {
-    let sql = format!("SELECT sha256 FROM loose_contents LIMIT {PIECE_ROWS}");
-    for content in rows(connection, &sql, &[], |row| hash(row, 0))? {
-        remove_unless_used(connection, contents, &content)?;
-        connection.execute("DELETE FROM loose_contents WHERE sha256 = ?1", params![&content.0])?;
+    let some = format!("FROM loose_contents l ORDER BY l.sha256 LIMIT {PIECE_ROWS}");
+    let loose = rows(connection, &format!("SELECT l.sha256 {some}"), &[], |row| hash(row, 0))?;
+    if loose.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    contents.hold(connection, &loose)?;
+    // Asked once they are held: an attachment may have got one of them before.
+    let sql = format!("SELECT l.sha256, EXISTS (SELECT 1 FROM attachments a WHERE a.sha256 = l.sha256) {some}");
+    let mut unused = Vec::new();
+    connection.each(&sql, &[], |row| {
+        let content = hash(row, 0)?;
+        if integer(row, 1)? == 0 && loose.contains(&content) {
+            unused.push(content);
+        }
+        Ok(true)
+    })?;
+    contents.remove(connection, &unused)?;
+    connection.many(&DELETE_LOOSE_CONTENTS, loose.iter().map(|content| vec![(&content.0).into()]))
 }
 
 /// Removes a content that no attachment has.
@@ -212,5 +218,5 @@ pub(in crate::store) fn remove_unless_used<C: Connection>(
     if any(connection, "SELECT 1 FROM attachments WHERE sha256 = ?1 LIMIT 1", params![&content.0])? {
         return Ok(());
     }
-    contents.remove(connection, content)
+    contents.remove(connection, std::slice::from_ref(content))
 }

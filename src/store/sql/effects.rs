@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::table::PUT_SCORE;
+use super::table::{DELETE_ATTACHMENTS, DELETE_COMMENTS, DELETE_SCORES, PUT_SCORE};
 use super::workspaces::Workspaces;
 use super::{Connection, Keep, Param, attachments, first, id, integer, params, purge, rows};
 use crate::model::Id;
@@ -50,13 +50,15 @@ fn carry_out_one<C: Connection>(
     match effect {
         Effect::DeleteSpan { span, key } => {
             let Some(workspace) = workspaces.find(connection, &span.0)? else { return Ok(()) };
+            let sql = "DELETE FROM spans WHERE workspace = ?1 AND id = ?2 AND key = ?3";
             // The payloads go with the row.
-            connection.execute("DELETE FROM spans WHERE key = ?1 AND id = ?2", params![key, &span.1])?;
-            delete_all_of(connection, workspace, Entity::Span, span.1)?;
+            connection.execute(sql, params![workspace, &span.1, key])?;
+            delete_all_of(connection, workspace, Entity::Span, &span.1)?;
         }
         Effect::MoveSpan { span, key, trace_id } => {
-            let sql = "UPDATE spans SET trace_id = ?3 WHERE key = ?1 AND id = ?2";
-            connection.execute(sql, params![key, &span.1, &trace_id])?;
+            let Some(workspace) = workspaces.find(connection, &span.0)? else { return Ok(()) };
+            let sql = "UPDATE spans SET trace_id = ?4 WHERE workspace = ?1 AND id = ?2 AND key = ?3";
+            connection.execute(sql, params![workspace, &span.1, key, &trace_id])?;
         }
         Effect::DeleteTrace { trace } => {
             let Some(workspace) = workspaces.find(connection, &trace.0)? else { return Ok(()) };
@@ -69,7 +71,7 @@ fn carry_out_one<C: Connection>(
         Effect::DeleteThread { workspace, thread } => {
             let Some(workspace) = workspaces.find(connection, &workspace)? else { return Ok(()) };
             let Some(id) = thread_id(connection, &thread)? else { return Ok(()) };
-            delete_said_of(connection, workspace, Entity::Thread, id)?;
+            delete_said_of(connection, Entity::Thread, std::iter::once((workspace, &id)))?;
             connection.execute("DELETE FROM threads WHERE id = ?1", params![&id])?;
         }
         Effect::ScoreThread { caller, thread, mut score } => {
@@ -193,29 +195,29 @@ fn make_thread<C: Connection>(
     connection.execute(sql, params![*project, thread_id, &id, now, user]).map(drop)
 }
 
-/// Scores and comments of one thing go.
-pub(super) fn delete_said_of<C: Connection>(
-    connection: &C,
-    workspace: i64,
+/// What names all that belongs to things of one kind.
+pub(super) fn of_things<'t>(
     entity: Entity,
-    id: Id,
+    things: impl Iterator<Item = (i64, &'t Id)>,
+) -> impl Iterator<Item = Vec<Param<'t>>> {
+    things.map(move |(workspace, id)| vec![workspace.into(), entity.code().into(), id.into()])
+}
+
+/// Scores and comments of things go.
+pub(super) fn delete_said_of<'t, C: Connection>(
+    connection: &C,
+    entity: Entity,
+    things: impl Iterator<Item = (i64, &'t Id)> + Clone,
 ) -> Result<(), StoreError> {
-    for table in ["scores", "comments"] {
-        let sql = format!("DELETE FROM {table} WHERE workspace = ?1 AND entity = ?2 AND entity_id = ?3");
-        connection.execute(&sql, params![workspace, entity.code(), &id])?;
-    }
-    Ok(())
+    connection.many(&DELETE_SCORES, of_things(entity, things.clone()))?;
+    connection.many(&DELETE_COMMENTS, of_things(entity, things))
 }
 
 /// Scores, comments and attachments of one thing go.
-pub(super) fn delete_all_of<C: Connection>(
-    connection: &C,
-    workspace: i64,
-    entity: Entity,
-    id: Id,
-) -> Result<(), StoreError> {
-    delete_said_of(connection, workspace, entity, id)?;
-    attachments::delete_of(connection, workspace, entity, id)
+fn delete_all_of<C: Connection>(connection: &C, workspace: i64, entity: Entity, id: &Id) -> Result<(), StoreError> {
+    let thing = std::iter::once((workspace, id));
+    delete_said_of(connection, entity, thing.clone())?;
+    connection.many(&DELETE_ATTACHMENTS, of_things(entity, thing))
 }
 
 /// A trace goes with its spans, whatever project they are in, and with what was summed up of them. Spans beyond
@@ -254,5 +256,5 @@ fn delete_trace<C: Connection>(connection: &C, workspace: i64, id: Id, at_once: 
     }
     connection.execute("DELETE FROM trace_sums WHERE workspace = ?1 AND trace_id = ?2", params![workspace, &id])?;
     connection.execute("DELETE FROM traces WHERE workspace = ?1 AND id = ?2", params![workspace, &id])?;
-    delete_all_of(connection, workspace, Entity::Trace, id)
+    delete_all_of(connection, workspace, Entity::Trace, &id)
 }

@@ -1,7 +1,9 @@
 //! What a commit needs to know before it decides.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::purge::Gone;
 use super::workspaces::Workspaces;
 use super::{Connection, Keep, SPANS, TRACES, Wanted as WantedRows, first, id, integer, params, purge, rows, text};
 use crate::model::Id;
@@ -130,19 +132,34 @@ fn threads<C: Connection>(
         let Some(key) = workspaces.find(connection, workspace)? else { continue };
         know(commit, workspace, &by_id, params![id, key])?;
     }
-    let by_name = format!("SELECT {COLUMNS} FROM threads h WHERE h.project = ?1 AND h.thread_id = ?2{kept}");
+    let join = C::DIALECT.join();
+    let by_name = format!(
+        "SELECT {COLUMNS} FROM json_each(?2) n {join} threads h ON h.project = ?1 AND h.thread_id = n.value \
+         ORDER BY h.thread_id{kept}"
+    );
+    let of_name =
+        format!("SELECT t.id FROM json_each(?2) n {join} traces t ON t.project = ?1 AND t.thread_id = n.value");
+    let number = "SELECT n.value, (SELECT count(*) FROM traces t WHERE t.project = ?1 AND t.thread_id = n.value) \
+                  FROM json_each(?2) n";
     let mut traces = Vec::new();
-    for WantedThread { workspace, project, thread_id, whole } in &wanted.threads {
+    let alike = |one: &WantedThread, other: &WantedThread| {
+        (&one.workspace, &one.project, one.whole) == (&other.workspace, &other.project, other.whole)
+    };
+    for threads in wanted.threads.chunk_by(alike) {
+        let Some(WantedThread { workspace, project, whole, .. }) = threads.first() else { continue };
         let Some(project) = commit.project(workspace, project) else { continue };
+        let names: BTreeSet<&str> = threads.iter().map(|thread| thread.thread_id.as_str()).collect();
+        let names = serde_json::to_string(&names).unwrap_or_default();
+        let params = params![project, names];
         if *whole {
-            know(commit, workspace, &by_name, params![project, thread_id])?;
-            let sql = "SELECT id FROM traces WHERE project = ?1 AND thread_id = ?2";
-            let ids = rows(connection, sql, params![project, thread_id], |row| id(row, 0))?;
+            know(commit, workspace, &by_name, params)?;
+            let ids = rows(connection, &of_name, params, |row| id(row, 0))?;
             traces.extend(ids.into_iter().map(|id| (Arc::clone(workspace), id)));
         } else {
-            let sql = "SELECT count(*) FROM traces WHERE project = ?1 AND thread_id = ?2";
-            let number = first(connection, sql, params![project, thread_id], |row| integer(row, 0))?;
-            commit.know_traces((project, thread_id.clone()), number.unwrap_or_default());
+            connection.each(number, params, |row| {
+                commit.know_traces((project, text(row, 0)?), integer(row, 1)?);
+                Ok(true)
+            })?;
         }
     }
     traces.sort_unstable();
@@ -180,7 +197,7 @@ fn each_row<C: Connection, F>(
                     if key.1 != row_id {
                         know(key.clone(), None);
                     } else if integer(row, 2)? != 0 {
-                        lost.push((workspace, row_id, row_key));
+                        lost.push(Gone { workspace, id: row_id, key: row_key });
                         know(key.clone(), None);
                         break;
                     } else {
@@ -194,10 +211,8 @@ fn each_row<C: Connection, F>(
         for key in rest {
             know(key.clone(), None);
         }
-        for (workspace, id, key) in lost {
-            // What was counted and summed up there is asked for by nobody.
-            purge::remove(connection, workspace, of, id, key)?;
-        }
+        // What was counted and summed up there is asked for by nobody.
+        purge::remove(connection, of, &lost)?;
     }
     Ok(())
 }

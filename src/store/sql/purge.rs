@@ -2,9 +2,10 @@
 //! nobody waits while a big trace or project goes.
 
 use super::attachments::{self, Contents};
-use super::effects::delete_said_of;
+use super::effects::{delete_said_of, of_things};
+use super::table::{DELETE_ATTACHMENTS, DELETE_SPANS, DELETE_THREADS, DELETE_TRACES};
 use super::workspaces::Workspaces;
-use super::{Connection, Param, any, first, id, integer, params, rows};
+use super::{Connection, Param, Wanted, any, first, id, integer, params, rows};
 use crate::model::Id;
 use crate::record::Entity;
 use crate::store::StoreError;
@@ -45,13 +46,19 @@ pub(super) fn make_way<C: Connection>(
     if spans.is_empty() || !has_traces(connection)? {
         return Ok(());
     }
-    let sql = format!("SELECT s.key FROM spans s WHERE s.workspace = ?1 AND s.id = ?2 AND NOT (1 = 1{NOT_PURGED})");
-    for (workspace, id) in spans {
-        let Some(workspace) = workspaces.find(connection, workspace)? else { continue };
-        if let Some(key) = first(connection, &sql, params![workspace, id], |row| integer(row, 0))? {
-            remove(connection, workspace, Entity::Span, *id, key)?;
-            attachments::delete_of(connection, workspace, Entity::Span, *id)?;
-        }
+    let sql = format!("SELECT s.id, s.key FROM spans s WHERE NOT (1 = 1{NOT_PURGED}) AND ");
+    for spans in spans.chunk_by(|one, other| one.0 == other.0) {
+        let Some((name, _)) = spans.first() else { continue };
+        let Some(workspace) = workspaces.find(connection, name)? else { continue };
+        let ids: Vec<Id> = spans.iter().map(|span| span.1).collect();
+        let wanted = Wanted { workspace, ids: &ids, alias: "s", column: "id", probe: Some("spans") };
+        let mut gone = Vec::new();
+        connection.of_ids(&sql, wanted, |row| {
+            gone.push(Gone { workspace, id: id(row, 0)?, key: integer(row, 1)? });
+            Ok(())
+        })?;
+        remove(connection, Entity::Span, &gone)?;
+        delete_attachments_of(connection, Entity::Span, &gone)?;
     }
     Ok(())
 }
@@ -72,13 +79,13 @@ fn piece_of_trace<C: Connection>(connection: &C) -> Result<bool, StoreError> {
         first(connection, sql, &[], |row| Ok((integer(row, 0)?, integer(row, 1)?, id(row, 2)?, integer(row, 3)?)))?;
     let Some((key, project, trace_id, last_span)) = purge else { return Ok(false) };
     let sql = format!(
-        "SELECT key, workspace, id FROM spans WHERE project = ?1 AND trace_id = ?2 AND key <= ?3 LIMIT {PIECE_ROWS}"
+        "SELECT s.workspace, s.id, s.key FROM spans s WHERE s.project = ?1 AND s.trace_id = ?2 AND s.key <= ?3 \
+         ORDER BY s.parent_span_id NULLS FIRST, s.id LIMIT {PIECE_ROWS}"
     );
-    let removed = remove_all(connection, Entity::Span, &sql, params![project, &trace_id, last_span])?;
-    for (workspace, id) in &removed {
-        attachments::delete_of(connection, *workspace, Entity::Span, *id)?;
-    }
-    if removed.len() < PIECE_ROWS {
+    let gone = gone(connection, &sql, params![project, &trace_id, last_span])?;
+    remove(connection, Entity::Span, &gone)?;
+    delete_attachments_of(connection, Entity::Span, &gone)?;
+    if gone.len() < PIECE_ROWS {
         connection.execute("DELETE FROM purges WHERE key = ?1", params![key])?;
     }
     Ok(true)
@@ -94,16 +101,17 @@ fn piece_of_project<C: Connection>(connection: &C) -> Result<(), StoreError> {
         (Entity::Trace, "workspace", "traces"),
         (Entity::Thread, "(SELECT workspace FROM projects WHERE key = project)", "threads"),
     ] {
-        let sql = format!("SELECT key, {workspace}, id FROM {table} WHERE project = ?1 LIMIT {PIECE_ROWS}");
         if entity == Entity::Span {
             let sums = format!(
                 "DELETE FROM trace_sums WHERE project = ?1 AND (workspace, trace_id) IN \
-                 (SELECT workspace, trace_id FROM spans WHERE project = ?1 LIMIT {PIECE_ROWS})"
+                 (SELECT workspace, trace_id FROM spans WHERE project = ?1 ORDER BY id LIMIT {PIECE_ROWS})"
             );
             connection.execute(&sums, params![project])?;
         }
-        if !remove_all(connection, entity, &sql, params![project])?.is_empty() {
-            return Ok(());
+        let sql = format!("SELECT {workspace}, id, key FROM {table} WHERE project = ?1 ORDER BY id LIMIT {PIECE_ROWS}");
+        let gone = gone(connection, &sql, params![project])?;
+        if !gone.is_empty() {
+            return remove(connection, entity, &gone);
         }
     }
     if attachments::delete_some_of_project(connection, project)? > 0 {
@@ -115,34 +123,37 @@ fn piece_of_project<C: Connection>(connection: &C) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Removes the rows of a query, with what was said of them; says which there were, by workspace and id.
-fn remove_all<C: Connection>(
-    connection: &C,
-    entity: Entity,
-    sql: &str,
-    params: &[Param<'_>],
-) -> Result<Vec<(i64, Id)>, StoreError> {
-    let rows = rows(connection, sql, params, |row| Ok((integer(row, 0)?, integer(row, 1)?, id(row, 2)?)))?;
-    for (key, workspace, id) in &rows {
-        remove(connection, *workspace, entity, *id, *key)?;
-    }
-    Ok(rows.into_iter().map(|(_, workspace, id)| (workspace, id)).collect())
+/// A row that is to be removed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Gone {
+    pub workspace: i64,
+    pub id: Id,
+    pub key: i64,
 }
 
-/// A row goes, with its payloads, scores and comments.
-pub(super) fn remove<C: Connection>(
-    connection: &C,
-    workspace: i64,
-    entity: Entity,
-    id: Id,
-    key: i64,
-) -> Result<(), StoreError> {
-    let table = match entity {
-        Entity::Span => "spans",
-        Entity::Trace => "traces",
-        Entity::Thread => "threads",
-    };
+/// Those that a query tells, by workspace, id and key.
+fn gone<C: Connection>(connection: &C, sql: &str, params: &[Param<'_>]) -> Result<Vec<Gone>, StoreError> {
+    let mut gone = rows(connection, sql, params, |row| {
+        Ok(Gone { workspace: integer(row, 0)?, id: id(row, 1)?, key: integer(row, 2)? })
+    })?;
+    // As everybody who changes rows goes through them.
+    gone.sort_unstable_by_key(|gone| (gone.workspace, gone.id));
+    Ok(gone)
+}
+
+/// Rows go, with their payloads, scores and comments.
+pub(super) fn remove<'g, C: Connection>(connection: &C, entity: Entity, gone: &'g [Gone]) -> Result<(), StoreError> {
     // The payloads go with the row.
-    connection.execute(&format!("DELETE FROM {table} WHERE key = ?1 AND id = ?2"), params![key, &id])?;
-    delete_said_of(connection, workspace, entity, id)
+    let row = |gone: &'g Gone| vec![gone.workspace.into(), (&gone.id).into(), gone.key.into()];
+    match entity {
+        Entity::Span => connection.many(&DELETE_SPANS, gone.iter().map(row)),
+        Entity::Trace => connection.many(&DELETE_TRACES, gone.iter().map(row)),
+        Entity::Thread => connection.many(&DELETE_THREADS, gone.iter().map(|gone| vec![gone.key.into()])),
+    }?;
+    delete_said_of(connection, entity, gone.iter().map(|gone| (gone.workspace, &gone.id)))
+}
+
+/// What is attached to rows goes.
+fn delete_attachments_of<C: Connection>(connection: &C, entity: Entity, gone: &[Gone]) -> Result<(), StoreError> {
+    connection.many(&DELETE_ATTACHMENTS, of_things(entity, gone.iter().map(|gone| (gone.workspace, &gone.id))))
 }

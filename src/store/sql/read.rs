@@ -33,12 +33,14 @@ pub(super) fn handle<C: Connection>(
     id: Id,
 ) -> Result<Option<Handle>, StoreError> {
     let sql = format!(
-        "SELECT s.key FROM {} s JOIN projects j ON j.key = s.project \
+        "SELECT s.key, s.project FROM {} s JOIN projects j ON j.key = s.project \
          WHERE s.workspace = (SELECT key FROM workspaces WHERE name = ?1) AND s.id = ?2 AND j.deleted_at IS NULL{}",
         of.table().rows,
         not_purged(of)
     );
-    first(connection, &sql, params![workspace, &id], |row| Ok(Handle { key: integer(row, 0)?, id }))
+    first(connection, &sql, params![workspace, &id], |row| {
+        Ok(Handle { key: integer(row, 0)?, project: integer(row, 1)?, id })
+    })
 }
 
 pub(super) fn project<C: Connection>(
@@ -68,13 +70,13 @@ pub(super) fn find<C: Connection>(
     offset: u64,
 ) -> Result<Vec<Handle>, StoreError> {
     let mut sql = begin(C::DIALECT, query);
-    sql.push(&format!("SELECT s.key, s.id FROM {} s", query.of.table().rows));
+    sql.push(&format!("SELECT s.key, s.project, s.id FROM {} s", query.of.table().rows));
     filtered(query, Some(order), "", &mut sql);
     order_by(query.of, order, &mut sql);
     let whole = |number: u64| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
     let (limit, offset) = (sql.bind(whole(limit)), sql.bind(whole(offset)));
     sql.push(&format!(" LIMIT {limit} OFFSET {offset}"));
-    rows_of(connection, &sql, |row| Ok(Handle { key: integer(row, 0)?, id: id(row, 1)? }))
+    rows_of(connection, &sql, |row| Ok(Handle { key: integer(row, 0)?, project: integer(row, 1)?, id: id(row, 2)? }))
 }
 
 pub(super) fn count<C: Connection>(connection: &C, query: &Query) -> Result<u64, StoreError> {
@@ -428,7 +430,8 @@ fn scores<C: Connection>(
 
 /// Most workspaces have none: then the spans of traces are not gone through for them.
 fn any_span_score<C: Connection>(connection: &C, workspace: i64) -> Result<bool, StoreError> {
-    let sql = "SELECT 1 FROM scores WHERE workspace = ?1 AND entity = ?2 LIMIT 1";
+    // In the order of the index: it is not looked for anywhere else.
+    let sql = "SELECT 1 FROM scores WHERE workspace = ?1 AND entity = ?2 ORDER BY entity_id LIMIT 1";
     any(connection, sql, params![workspace, Entity::Span.code()])
 }
 
@@ -648,12 +651,20 @@ pub(super) fn stats_sums<C: Connection>(
     Ok(sums)
 }
 
-/// `SELECT` the mean of what is of one name `FROM` the latest scores in what is `joined`, of what is meant.
-fn latest_of(query: &Query, columns: &str, joined: &str, sql: &mut Sql) {
+/// `SELECT` the mean of what is of one name `FROM` the latest scores in what is `joined`, of what is meant; whether they
+/// are scores of that itself.
+fn latest_of(query: &Query, columns: &str, joined: &str, own: bool, sql: &mut Sql) {
     let mut meant = Sql { text: String::new(), ..sql.clone() };
     filtered(query, None, "", &mut meant);
     let project = meant.bind(Value::Integer(query.project));
     meant.push(&format!(" AND f.workspace = (SELECT workspace FROM projects WHERE key = {project})"));
+    // No database concludes that by itself.
+    for (bound, comparison) in [(query.id_min, ">="), (query.id_max, "<=")].into_iter().filter(|_| own) {
+        if let Some(id) = bound {
+            let place = meant.bind(id_value(id));
+            meant.push(&format!(" AND f.entity_id {comparison} {place}"));
+        }
+    }
     let latest = sql.dialect.latest_scores(columns, &format!("{joined}{}", meant.text));
     sql.values = meant.values;
     sql.push(&format!("SELECT l.name, mean_score(l.value) FROM ({latest})"));
@@ -665,7 +676,13 @@ pub(super) fn stats_scores<C: Connection>(connection: &C, query: &Query) -> Resu
     let mut sql = begin(C::DIALECT, query);
     // From the scores to what they are of: most spans and traces have none.
     let joined = format!("scores f {} {} s ON {}", C::DIALECT.join(), table.rows, table.scores);
-    latest_of(query, "f.entity_id AS entity_id, f.name AS name, f.value AS value", &joined, &mut sql);
+    latest_of(
+        query,
+        "f.entity_id AS entity_id, f.name AS name, f.value AS value",
+        &joined,
+        query.of != Kind::Threads,
+        &mut sql,
+    );
     sql.push(" l GROUP BY l.entity_id, l.name");
     rows_of(connection, &sql, |row| Ok((row.text(0)?.unwrap_or_default(), row.real(1)?.unwrap_or_default())))
 }
@@ -681,7 +698,7 @@ pub(super) fn stats_span_scores<C: Connection>(
          {0} traces s ON s.workspace = x.workspace AND s.id = x.trace_id AND s.project = x.project",
         C::DIALECT.join()
     );
-    latest_of(query, "s.key AS trace, f.name AS name, f.value AS value", &joined, &mut sql);
+    latest_of(query, "s.key AS trace, f.name AS name, f.value AS value", &joined, false, &mut sql);
     sql.push(" l GROUP BY l.trace, l.name");
     rows_of(connection, &sql, |row| Ok((row.text(0)?.unwrap_or_default(), row.real(1)?.unwrap_or_default())))
 }

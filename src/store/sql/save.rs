@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::effects::carry_out;
-use super::table::{COUNT_SPANS, COUNT_TRACES, DELETE_SUMS, INSERT_SUMS, MAKE_SUMS, UPDATE_SUMS};
+use super::table::{
+    CLOSE_THREADS, COUNT_SPANS, COUNT_TRACES, DELETE_SUMS, INSERT_SUMS, MAKE_SUMS, PUT_THREADS, PUT_THREADS_CLOSED,
+    UPDATE_SUMS,
+};
 use super::workspaces::{Workspaces, make_project};
 use super::{Connection, Param, Row as Written, SPANS, TRACES, Wanted, id, integer, params};
 use crate::clock::Clock;
@@ -48,10 +51,7 @@ pub(in crate::store) fn save<C: Connection>(
         .into_iter()
         .map(|(project, (change, last_updated_at))| vec![project.into(), change.into(), last_updated_at.into()]);
     connection.many(&COUNT_TRACES, counts)?;
-    for (thread, touched) in threads {
-        save_thread(connection, &thread, &touched, clock, now)?;
-    }
-    Ok(())
+    save_threads(connection, &threads, clock, now)
 }
 
 /// Environments are there as soon as something names them: by workspace and name, who did so first.
@@ -335,27 +335,53 @@ fn sums_columns<'r>(workspace: i64, trace_id: &'r Id, project: i64, sums: &Sums)
     ]
 }
 
-/// A thread is there as soon as one of its traces is.
-fn save_thread<C: Connection>(
+/// Threads that were written to, opened or closed.
+fn save_threads<C: Connection>(
     connection: &C,
-    (project, thread_id): &ThreadKey,
-    touched: &Touched,
+    threads: &BTreeMap<ThreadKey, Touched>,
     clock: &Clock,
     now: i64,
 ) -> Result<(), StoreError> {
-    let Touched { first_trace, closed, last_updated_at, user, source, environment } = touched;
-    let (user, environment) = (user.as_ref(), environment.as_deref());
-    let sql = "UPDATE threads SET closed = coalesce(?3, closed), last_updated_at = max(last_updated_at, ?4), \
-               last_updated_by = coalesce(?5, last_updated_by), source = CASE source WHEN 0 THEN ?6 ELSE source END, \
-               environment = coalesce(environment, ?7) WHERE project = ?1 AND thread_id = ?2";
-    let params = params![*project, thread_id, *closed, *last_updated_at, user, *source, environment];
-    let known = connection.execute(sql, params)?;
-    let Some(first_trace) = first_trace.filter(|_| known == 0) else { return Ok(()) };
-    // Its id tells the time of its first trace.
-    let id = clock.fresh_id().at_time_of(first_trace);
-    let sql = "INSERT INTO threads (project, thread_id, id, closed, source, environment, created_at, created_by, \
-               last_updated_at, last_updated_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?8)";
-    let closed = closed.unwrap_or_default();
-    let params = params![*project, thread_id, &id, closed, *source, environment, now, user, *last_updated_at];
-    connection.execute(sql, params).map(drop)
+    // Their ids tell the times of their first traces.
+    let written: Vec<(&ThreadKey, &Touched, Id)> = threads
+        .iter()
+        .filter_map(|(thread, touched)| Some((thread, touched, clock.fresh_id().at_time_of(touched.first_trace?))))
+        .collect();
+    let of = |closed: bool| written.iter().filter(move |(_, touched, _)| touched.closed.is_some() == closed);
+    connection.many(&PUT_THREADS, of(false).map(|(thread, touched, id)| thread_columns(thread, touched, id, now)))?;
+    let closed = of(true).map(|(thread, touched, id)| {
+        let mut columns = thread_columns(thread, touched, id, now);
+        columns.push(touched.closed.into());
+        columns
+    });
+    connection.many(&PUT_THREADS_CLOSED, closed)?;
+    let known = threads.iter().filter(|(_, touched)| touched.first_trace.is_none());
+    let known = known.map(|((project, thread_id), touched)| {
+        let Touched { closed, last_updated_at, user, .. } = touched;
+        vec![(*project).into(), thread_id.into(), (*closed).into(), (*last_updated_at).into(), user.as_ref().into()]
+    });
+    connection.many(&CLOSE_THREADS, known)
+}
+
+/// A thread, as [`PUT_THREADS`] lists its columns.
+fn thread_columns<'r>(
+    (project, thread_id): &'r ThreadKey,
+    touched: &'r Touched,
+    id: &'r Id,
+    now: i64,
+) -> Vec<Param<'r>> {
+    let Touched { last_updated_at, user, source, environment, .. } = touched;
+    let mut columns = Vec::with_capacity(PUT_THREADS_CLOSED.columns.len());
+    columns.extend([
+        (*project).into(),
+        thread_id.into(),
+        id.into(),
+        (*source).into(),
+        environment.as_deref().into(),
+        now.into(),
+        user.as_ref().into(),
+        (*last_updated_at).into(),
+        user.as_ref().into(),
+    ]);
+    columns
 }

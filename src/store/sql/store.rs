@@ -1,7 +1,6 @@
 //! A store, over whatever database is behind it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -14,8 +13,8 @@ use crate::record::{Entity, Parts, ProjectRef, StoredSpan, StoredThread, StoredT
 use crate::store::upload::{ContentHash, Upload};
 use crate::store::{
     Amount, AttachmentFile, AttachmentQuery, Caller, DefinitionQuery, Handle, Kind, Manage, ManageRefusal,
-    NotCommitted, Order, ProjectQuery, Query, Refusal, Series, SeriesQuery, Stats, Store, StoreError, StoredAttachment,
-    Submission, TraceDay,
+    NotCommitted, Order, ProjectQuery, Query, ReceivedFile, Refusal, Series, SeriesQuery, Stats, Store, StoreError,
+    StoredAttachment, Submission, TraceDay,
 };
 
 /// What a database has of its own.
@@ -39,11 +38,6 @@ pub(in crate::store) trait Backend: Send + Sync + 'static {
         std::slice::from_ref(self.writer())
     }
 
-    /// How long it pays to wait for more before a small commit.
-    fn commit_pause(&self) -> Duration {
-        Duration::ZERO
-    }
-
     /// Where the contents of attachments are.
     fn contents(&self) -> Self::Contents;
 
@@ -52,6 +46,9 @@ pub(in crate::store) trait Backend: Send + Sync + 'static {
 
     /// Begins to receive a file.
     fn upload(&self) -> impl Future<Output = Result<Upload, StoreError>> + Send;
+
+    /// Puts a file that was received where a commit keeps it soon.
+    fn received(&self, file: ReceivedFile) -> impl Future<Output = Result<ReceivedFile, StoreError>> + Send;
 
     /// The file with a content, if it is there.
     fn file(&self, content: ContentHash) -> impl Future<Output = Result<Option<AttachmentFile>, StoreError>> + Send;
@@ -97,12 +94,12 @@ impl<B: Backend> Store for SqlStore<B> {
         self.0.committers().len()
     }
 
-    fn commit_pause(&self) -> Duration {
-        self.0.commit_pause()
-    }
-
     async fn upload(&self) -> Result<Upload, StoreError> {
         self.0.upload().await
+    }
+
+    async fn received(&self, upload: Upload) -> Result<ReceivedFile, StoreError> {
+        self.0.received(upload.finish().await?).await
     }
 
     async fn attachments(&self, query: AttachmentQuery) -> Result<(Vec<StoredAttachment>, u64), StoreError> {

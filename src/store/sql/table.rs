@@ -142,6 +142,9 @@ pub(in crate::store) static TRACES: Table = Table {
     spelled: OnceLock::new(),
 };
 
+/// Spells what follows ` SET `, told how the new value of a column is spelled.
+pub(in crate::store) type Set = fn(&dyn Fn(&str) -> String) -> String;
+
 /// What is done with a row.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) enum Verb {
@@ -149,6 +152,8 @@ pub(in crate::store) enum Verb {
     Insert(Option<fn(Dialect) -> String>),
     /// The row that the first columns name gets the others.
     Update(usize),
+    /// The row that the first columns name changes by their values.
+    Change(usize, Set),
     /// The row that the columns name goes.
     Delete,
 }
@@ -202,6 +207,40 @@ pub(super) static DELETE_SUMS: Statement = Statement {
     spelled: OnceLock::new(),
 };
 
+/// What was said of things, and what is attached to them.
+const OF_THING: &[Column] = &[integer("workspace"), integer("entity"), bytes("entity_id")];
+
+pub(super) static DELETE_SCORES: Statement =
+    Statement { verb: Verb::Delete, table: "scores", columns: OF_THING, spelled: OnceLock::new() };
+
+pub(super) static DELETE_COMMENTS: Statement =
+    Statement { verb: Verb::Delete, table: "comments", columns: OF_THING, spelled: OnceLock::new() };
+
+pub(super) static DELETE_ATTACHMENTS: Statement =
+    Statement { verb: Verb::Delete, table: "attachments", columns: OF_THING, spelled: OnceLock::new() };
+
+pub(super) static DELETE_NAMED_ATTACHMENTS: Statement = Statement {
+    verb: Verb::Delete,
+    table: "attachments",
+    columns: &[integer("workspace"), integer("entity"), bytes("entity_id"), integer("project"), text("name")],
+    spelled: OnceLock::new(),
+};
+
+pub(super) static DELETE_LOOSE_CONTENTS: Statement =
+    Statement { verb: Verb::Delete, table: "loose_contents", columns: &[bytes("sha256")], spelled: OnceLock::new() };
+
+/// What names a row of spans or traces: workspace and id lead to it where keys do not.
+const ROW: &[Column] = &[integer("workspace"), bytes("id"), integer("key")];
+
+pub(super) static DELETE_SPANS: Statement =
+    Statement { verb: Verb::Delete, table: "spans", columns: ROW, spelled: OnceLock::new() };
+
+pub(super) static DELETE_TRACES: Statement =
+    Statement { verb: Verb::Delete, table: "traces", columns: ROW, spelled: OnceLock::new() };
+
+pub(super) static DELETE_THREADS: Statement =
+    Statement { verb: Verb::Delete, table: "threads", columns: &[integer("key")], spelled: OnceLock::new() };
+
 pub(super) static COUNT_SPANS: Statement = Statement {
     verb: Verb::Insert(Some(|dialect| {
         format!("{} DO UPDATE SET spans = project_span_counts.spans + excluded.spans", dialect.counter("project, type"))
@@ -225,12 +264,15 @@ pub(super) static COUNT_TRACES: Statement = Statement {
 };
 
 pub(super) static PUT_SCORE: Statement = Statement {
-    verb: Verb::Insert(Some(|_| {
-        "(workspace, entity, entity_id, name, author, queue_id) DO UPDATE SET value = excluded.value, \
-         category_name = excluded.category_name, reason = excluded.reason, source = excluded.source, \
-         created_at = excluded.created_at, created_by = excluded.created_by, \
-         last_updated_at = excluded.last_updated_at, last_updated_by = excluded.last_updated_by"
-            .to_owned()
+    verb: Verb::Insert(Some(|dialect| {
+        format!(
+            "(workspace, entity, entity_id, {}, {}, queue_id) DO UPDATE SET value = excluded.value, \
+             category_name = excluded.category_name, reason = excluded.reason, source = excluded.source, \
+             created_at = excluded.created_at, created_by = excluded.created_by, \
+             last_updated_at = excluded.last_updated_at, last_updated_by = excluded.last_updated_by",
+            dialect.entry("name"),
+            dialect.entry("author")
+        )
     })),
     table: "scores",
     columns: &[
@@ -246,6 +288,76 @@ pub(super) static PUT_SCORE: Statement = Statement {
         integer("source"),
         integer("created_at"),
         text("created_by"),
+        integer("last_updated_at"),
+        text("last_updated_by"),
+    ],
+    spelled: OnceLock::new(),
+};
+
+/// How a thread changes by what its traces say of it; `closed` is how it comes to be closed or not.
+fn thread_conflict(dialect: Dialect, closed: &str) -> String {
+    format!(
+        "(project, {}) DO UPDATE SET {closed}last_updated_at = max(threads.last_updated_at, excluded.last_updated_at), \
+         last_updated_by = coalesce(excluded.last_updated_by, threads.last_updated_by), \
+         source = CASE threads.source WHEN 0 THEN excluded.source ELSE threads.source END, \
+         environment = coalesce(threads.environment, excluded.environment)",
+        dialect.entry("thread_id")
+    )
+}
+
+/// A thread is there as soon as one of its traces is.
+pub(super) static PUT_THREADS: Statement = Statement {
+    verb: Verb::Insert(Some(|dialect| thread_conflict(dialect, ""))),
+    table: "threads",
+    columns: &[
+        integer("project"),
+        text("thread_id"),
+        bytes("id"),
+        integer("source"),
+        text("environment"),
+        integer("created_at"),
+        text("created_by"),
+        integer("last_updated_at"),
+        text("last_updated_by"),
+    ],
+    spelled: OnceLock::new(),
+};
+
+/// The same where it is opened or closed as well.
+pub(super) static PUT_THREADS_CLOSED: Statement = Statement {
+    verb: Verb::Insert(Some(|dialect| thread_conflict(dialect, "closed = excluded.closed, "))),
+    table: "threads",
+    columns: &[
+        integer("project"),
+        text("thread_id"),
+        bytes("id"),
+        integer("source"),
+        text("environment"),
+        integer("created_at"),
+        text("created_by"),
+        integer("last_updated_at"),
+        text("last_updated_by"),
+        integer("closed"),
+    ],
+    spelled: OnceLock::new(),
+};
+
+/// A thread that is there is opened or closed.
+pub(super) static CLOSE_THREADS: Statement = Statement {
+    verb: Verb::Change(2, |new| {
+        format!(
+            "closed = coalesce({}, threads.closed), last_updated_at = max(threads.last_updated_at, {}), \
+             last_updated_by = coalesce({}, threads.last_updated_by)",
+            new("closed"),
+            new("last_updated_at"),
+            new("last_updated_by")
+        )
+    }),
+    table: "threads",
+    columns: &[
+        integer("project"),
+        text("thread_id"),
+        integer("closed"),
         integer("last_updated_at"),
         text("last_updated_by"),
     ],

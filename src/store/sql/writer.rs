@@ -1,4 +1,4 @@
-//! The one writer of a server: a thread, a connection, a transaction at a time.
+//! A writer: a thread, a connection, a transaction at a time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;

@@ -50,6 +50,11 @@ impl ToSql for Param<'_> {
     }
 }
 
+fn prepared<'c>(connection: &'c Connection, sql: &str) -> Result<CachedStatement<'c>, StoreError> {
+    sql::told(sql);
+    connection.prepare_cached(sql).map_err(from_rusqlite)
+}
+
 /// Ids that are looked for in one go.
 const PROBED_AT_ONCE: usize = 100;
 
@@ -64,7 +69,7 @@ impl sql::Connection for Connection {
         params: &[Param<'_>],
         mut see: impl FnMut(&Self::Row<'_>) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
-        let mut statement = self.prepare_cached(sql).map_err(from_rusqlite)?;
+        let mut statement = prepared(self, sql)?;
         let mut cursor = statement.query(params_from_iter(params)).map_err(from_rusqlite)?;
         while let Some(row) = cursor.next().map_err(from_rusqlite)? {
             if !see(row)? {
@@ -75,7 +80,7 @@ impl sql::Connection for Connection {
     }
 
     fn execute(&self, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError> {
-        let mut statement = self.prepare_cached(sql).map_err(from_rusqlite)?;
+        let mut statement = prepared(self, sql)?;
         Ok(statement.execute(params_from_iter(params)).map_err(from_rusqlite)? as u64)
     }
 
@@ -87,7 +92,7 @@ impl sql::Connection for Connection {
         mut see: impl FnMut(usize, &Self::Row<'_>) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         let text = format!("{}s.key = ?{}", sql.text, sql.values.len() + 1);
-        let mut statement = self.prepare_cached(&text).map_err(from_rusqlite)?;
+        let mut statement = prepared(self, &text)?;
         for (place, handle) in handles.iter().enumerate() {
             let params = sql.values.iter().map(Param::from).chain([Param::from(handle.key)]);
             let mut cursor = statement.query(params_from_iter(params)).map_err(from_rusqlite)?;
@@ -108,7 +113,7 @@ impl sql::Connection for Connection {
     ) -> Result<(), StoreError> {
         let Wanted { workspace, ids, alias, column, probe } = wanted;
         let text = format!("{sql}{alias}.workspace = ?1 AND {alias}.{column} = ?2");
-        let mut find = self.prepare_cached(&text).map_err(from_rusqlite)?;
+        let mut find = prepared(self, &text)?;
         for chunk in ids.chunks(PROBED_AT_ONCE) {
             let there = match probe {
                 Some(table) => those_there(self, (table, column), workspace, chunk).map_err(from_rusqlite)?,
@@ -147,9 +152,14 @@ impl sql::Connection for Connection {
                 let set = list(&columns[*named..], ", ", |at, column| format!("{} = ?{}", column.name, at + named + 1));
                 format!("UPDATE {table} SET {set} WHERE {}", equal(&columns[..*named], 1))
             }
+            Verb::Change(named, set) => {
+                let place = |name: &str| columns.iter().position(|column| column.name == name).unwrap_or_default() + 1;
+                let set = set(&|column| format!("?{}", place(column)));
+                format!("UPDATE {table} SET {set} WHERE {}", equal(&columns[..*named], 1))
+            }
             Verb::Delete => format!("DELETE FROM {table} WHERE {}", equal(columns, 1)),
         });
-        let mut statement = self.prepare_cached(sql).map_err(from_rusqlite)?;
+        let mut statement = prepared(self, sql)?;
         for row in rows {
             statement.execute(params_from_iter(&row)).map_err(from_rusqlite)?;
         }
@@ -174,6 +184,7 @@ fn those_there(
     let sql = format!(
         "SELECT {column} FROM {table} WHERE workspace = ?1 AND {column} BETWEEN ?2 AND ?3 LIMIT {PROBED_AT_ONCE}"
     );
+    sql::told(&sql);
     let mut find = connection.prepare_cached(&sql)?;
     let params = (workspace, first.0.as_bytes(), last.0.as_bytes());
     let ids = find.query_map(params, |row| Ok(Id(uuid::Uuid::from_bytes(row.get(0)?))))?;
@@ -217,6 +228,7 @@ fn save<'r>(
         return Ok(());
     }
     let [insert, update, put] = table.spelled.get_or_init(|| spelled(table));
+    sql::told(update);
     let mut insert_row = connection.prepare_cached(insert)?;
     let mut update_row = connection.prepare_cached(update)?;
     let mut put_payloads = connection.prepare_cached(put)?;

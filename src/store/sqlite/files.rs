@@ -102,8 +102,13 @@ impl Contents<Connection> for Arc<Files> {
         copied.map(drop).map_err(|error| StoreError::Other(error.into()))
     }
 
-    fn remove(&self, _: &Connection, content: &ContentHash) -> Result<(), StoreError> {
-        Files::remove(self, content).map_err(|error| from_io(&error))
+    /// There is one writer.
+    fn hold(&self, _: &Connection, _: &[ContentHash]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn remove(&self, _: &Connection, contents: &[ContentHash]) -> Result<(), StoreError> {
+        contents.iter().try_for_each(|content| Files::remove(self, content)).map_err(|error| from_io(&error))
     }
 }
 

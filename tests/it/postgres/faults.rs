@@ -17,7 +17,12 @@ use crate::support::{Api, Home, Process, fresh_id, until};
 pub(super) const SPANS: &str = "/v1/private/spans";
 
 /// Has clients write until they are told to stop; none may ever be refused.
-fn go_on(api: &Api, clients: Vec<Client>, stop: &Arc<AtomicBool>, written: &Arc<AtomicUsize>) -> JoinSet<Client> {
+pub(super) fn go_on(
+    api: &Api,
+    clients: Vec<Client>,
+    stop: &Arc<AtomicBool>,
+    written: &Arc<AtomicUsize>,
+) -> JoinSet<Client> {
     let mut writing = JoinSet::new();
     for mut client in clients {
         let (api, stop, written) = (api.clone(), Arc::clone(stop), Arc::clone(written));

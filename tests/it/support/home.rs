@@ -126,11 +126,18 @@ impl Home {
     /// Has another program hold the database, so that nothing can be written, until what is returned is dropped.
     pub(crate) fn hold(&self) -> Hold {
         if let Some(database) = &self.database {
-            return Hold::Postgres { _held: database.hold() };
+            return Hold::Postgres { _held: database.hold_all() };
         }
         let connection = Connection::open(self.file()).unwrap();
         connection.execute_batch("BEGIN IMMEDIATE").unwrap();
         Hold::Sqlite { _held: connection }
+    }
+
+    /// Has another program lock a table of PostgreSQL, so and so, until what is returned is dropped.
+    #[track_caller]
+    pub(crate) fn lock(&self, table: &str) -> Hold {
+        let database = self.database.as_ref().expect("this test is about PostgreSQL");
+        Hold::Postgres { _held: database.hold(format!("LOCK TABLE {table}")) }
     }
 
     /// Has any change to rows of a table fail for which this SQL, in which they are `old` or `new`, is true.

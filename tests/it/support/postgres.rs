@@ -158,11 +158,16 @@ impl Database {
     }
 
     /// Locks all tables against writing.
-    pub(crate) fn hold(&self) -> Held {
+    pub(crate) fn hold_all(&self) -> Held {
         const LOCK: &str = "DO $$ DECLARE t text; BEGIN \
             FOR t IN SELECT c.oid::regclass::text FROM pg_class c WHERE relkind IN ('r', 'p') AND NOT relispartition \
                 AND relnamespace = current_schema()::regnamespace ORDER BY 1 \
             LOOP EXECUTE 'LOCK TABLE ' || t || ' IN EXCLUSIVE MODE'; END LOOP; END $$";
+        self.hold(LOCK.to_owned())
+    }
+
+    /// Has these statements hold what they take.
+    pub(crate) fn hold(&self, sql: String) -> Held {
         let (release, released) = mpsc::channel::<()>();
         let (told, held) = mpsc::channel();
         let url = self.url.clone();
@@ -170,7 +175,7 @@ impl Database {
             block_on(async {
                 let mut connection = PgConnection::connect(&url).await.unwrap();
                 let mut transaction = connection.begin().await.unwrap();
-                sqlx::raw_sql(LOCK).execute(&mut *transaction).await.unwrap();
+                sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *transaction).await.unwrap();
                 told.send(()).unwrap();
                 // An error means that the other end was dropped.
                 let _ = released.recv();
