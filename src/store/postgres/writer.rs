@@ -25,10 +25,15 @@ const TRIES: u32 = 30;
 /// How often it is seen to that the months to come have partitions.
 const PARTITIONS_EVERY: Duration = Duration::from_hours(6);
 
-/// Leaves the tables as a new database has them.
-const RESET: &str = "TRUNCATE workspaces, projects, spans, traces, trace_sums, project_span_counts, \
-     project_trace_counts, threads, scores, comments, purges, project_purges, environments, feedback_definitions, \
-     workspace_configurations, attachments, contents, arriving_contents, loose_contents RESTART IDENTITY; SELECT make_first_rows()";
+/// Leaves the tables as a new database has them. Readers take tables in any order: one that waits for this, while this waits
+/// for it, would be told of a deadlock. So this waits for a moment only, lets go, and begins anew.
+const RESET: &str = "SET LOCAL lock_timeout = 50; \
+     DO $$ BEGIN FOR tried IN 1 .. 200 LOOP BEGIN \
+     TRUNCATE workspaces, projects, spans, traces, trace_sums, project_span_counts, project_trace_counts, threads, scores, \
+     comments, purges, project_purges, environments, feedback_definitions, workspace_configurations, attachments, contents, \
+     arriving_contents, loose_contents RESTART IDENTITY; \
+     PERFORM make_first_rows(); RETURN; \
+     EXCEPTION WHEN lock_not_available THEN PERFORM pg_sleep(0.005); END; END LOOP; RAISE lock_not_available; END $$";
 
 /// What the thread works with.
 pub(super) struct ServerWork {
