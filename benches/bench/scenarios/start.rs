@@ -25,7 +25,8 @@ pub(super) async fn run(options: &Options) -> Result<[Figure; 2], Failure> {
         let server = Server::start(options, &database)?;
         Connection::open(&server.address).await?.send(&ping).await?;
         time.values.push(begun.elapsed().as_secs_f64() * 1e3);
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        // What only the start needed goes back meanwhile.
+        tokio::time::sleep(Duration::from_secs(3)).await;
         memory.values.push(server.memory()?);
     }
     Ok([memory, time])

@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
-"""Stores the same spans in Spandrel and Arize Phoenix, each on SQLite, and tells how that went.
+"""Stores the same spans in Spandrel, Arize Phoenix and MLflow, each on SQLite, and tells how that went.
 
     python3 -m venv phoenix && phoenix/bin/pip install arize-phoenix
-    phoenix/bin/python scripts/compare_phoenix.py --spandrel target/release/spandrel --phoenix phoenix
+    python3 -m venv mlflow && mlflow/bin/pip install mlflow
+    phoenix/bin/python scripts/compare.py --spandrel target/release/spandrel --phoenix phoenix --mlflow mlflow
 
-Needs `opentelemetry-proto`, which Phoenix brings. Each server starts with its own defaults on an empty folder. Batches of
-100 spans go to it on eight connections: to Spandrel as JSON, to Phoenix by OTLP over HTTP, which is what its clients
+Needs `opentelemetry-proto`, which both bring. Each server starts with its own defaults on an empty folder. Batches of 100
+spans go to it on eight connections: to Spandrel as JSON, to the others by OTLP over HTTP, which is what their clients
 send. Then come a list, its size on disk, and a second run that ends with SIGKILL, after which what was acknowledged is
 looked for. A server of several processes is killed with all of them.
+
+A list is of 100 spans with their payloads; of MLflow, which lists no spans, of 100 traces with shortened ones. Spans of
+MLflow are counted by their traces.
 """
 
 import argparse
@@ -33,6 +37,7 @@ BATCH = 100
 CONNECTIONS = 8
 TRACE_SPANS = 10
 LIST_SIZE = 100
+TRIES = 5
 START_SECONDS_MAX = 600
 READ_SECONDS_MAX = 600
 PROJECT = "compare"
@@ -145,7 +150,14 @@ class Server:
 
     def json(self, method: str, path: str, body: object = None) -> dict:
         content = None if body is None else json.dumps(body).encode()
-        status, answer = self.ask(method, path, content, {"Content-Type": "application/json"})
+        for again in reversed(range(TRIES)):
+            try:
+                status, answer = self.ask(method, path, content, {"Content-Type": "application/json"})
+                break
+            except OSError:
+                # A server may end one of its processes that is busy for too long.
+                if not again:
+                    raise
         if status != 200:
             sys.exit(f"{self.name}: {method} {path} was answered {status}: {answer[:500]}")
         return json.loads(answer)
@@ -166,10 +178,15 @@ class Server:
                     at, batch = next(left, (None, None))
                 if batch is None:
                     return
-                try:
-                    status, answer = self.ask("POST", self.ingest, batch, self.headers(), wire)
-                except (OSError, http.client.HTTPException):
-                    return
+                for again in reversed(range(TRIES)):
+                    try:
+                        status, answer = self.ask("POST", self.ingest, batch, self.headers(), wire)
+                        break
+                    except (OSError, http.client.HTTPException):
+                        # Killed, or one of its processes ended.
+                        if stop or not again:
+                            return
+                        wire = http.client.HTTPConnection("127.0.0.1", self.port, timeout=READ_SECONDS_MAX)
                 if status not in (200, 204):
                     sys.exit(f"{self.name} answered {status}: {answer[:500]}")
                 with lock:
@@ -310,6 +327,43 @@ class Phoenix(Server):
         assert len(found) == LIST_SIZE and found[0]["attributes"]["input.value"]
 
 
+class Mlflow(Server):
+    name = "MLflow"
+    ping = "/health"
+    ingest = "/v1/traces"
+
+    def command(self) -> list[str]:
+        home = ["--backend-store-uri", "sqlite:///mlflow.db", "--artifacts-destination", "./files"]
+        return [f"{self.program}/bin/mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port), *home]
+
+    def environment(self) -> dict:
+        # Its programs start others by name.
+        return {"PATH": f"{self.program}/bin:{os.environ['PATH']}", "MLFLOW_DISABLE_TELEMETRY": "true"}
+
+    def headers(self) -> dict:
+        return {"Content-Type": "application/x-protobuf", "x-mlflow-experiment-id": "0"}
+
+    def batch(self, made: list[dict]) -> bytes:
+        return otlp(made)
+
+    def search(self, size: int, token: str | None = None) -> dict:
+        where = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": "0"}}
+        body = {"locations": [where], "max_results": size} | ({"page_token": token} if token else {})
+        return self.json("POST", "/api/3.0/mlflow/traces/search", body)
+
+    def count(self) -> int:
+        traces, token = 0, None
+        while True:
+            page = self.search(500, token)
+            traces += len(page.get("traces", []))
+            token = page.get("next_page_token")
+            if not token:
+                return traces * TRACE_SPANS
+
+    def list(self) -> None:
+        assert len(self.search(LIST_SIZE)["traces"]) == LIST_SIZE
+
+
 def measure(kind: type[Server], program: str, number: int) -> dict:
     server = kind(program)
     made = spans(number, 1)
@@ -354,10 +408,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--spandrel", help="the program")
     parser.add_argument("--phoenix", help="a virtual environment with arize-phoenix")
+    parser.add_argument("--mlflow", help="a virtual environment with mlflow")
     parser.add_argument("--spans", type=int, default=20_000, help="how many spans are stored")
     arguments = parser.parse_args()
     table = []
-    for kind, program in [(Spandrel, arguments.spandrel), (Phoenix, arguments.phoenix)]:
+    for kind, program in [(Spandrel, arguments.spandrel), (Phoenix, arguments.phoenix), (Mlflow, arguments.mlflow)]:
         if program:
             table.append(measure(kind, str(pathlib.Path(program).resolve()), arguments.spans))
             print(json.dumps(table[-1]), file=sys.stderr)
