@@ -187,6 +187,11 @@ const SUMS: &[Column] = &[
 /// How many columns name a row of what traces amount to.
 const SUMS_IDENTITY: usize = 3;
 
+/// Removes the row that these columns name.
+const fn delete(table: &'static str, columns: &'static [Column]) -> Statement {
+    Statement { verb: Verb::Delete, table, columns, spelled: OnceLock::new() }
+}
+
 pub(super) static INSERT_SUMS: Statement =
     Statement { verb: Verb::Insert(None), table: "trace_sums", columns: SUMS, spelled: OnceLock::new() };
 
@@ -200,46 +205,33 @@ pub(super) static MAKE_SUMS: Statement = Statement {
 pub(super) static UPDATE_SUMS: Statement =
     Statement { verb: Verb::Update(SUMS_IDENTITY), table: "trace_sums", columns: SUMS, spelled: OnceLock::new() };
 
-pub(super) static DELETE_SUMS: Statement = Statement {
-    verb: Verb::Delete,
-    table: "trace_sums",
-    columns: &[integer("workspace"), bytes("trace_id"), integer("project")],
-    spelled: OnceLock::new(),
-};
+pub(super) static DELETE_SUMS: Statement =
+    delete("trace_sums", &[integer("workspace"), bytes("trace_id"), integer("project")]);
 
 /// What was said of things, and what is attached to them.
 const OF_THING: &[Column] = &[integer("workspace"), integer("entity"), bytes("entity_id")];
 
-pub(super) static DELETE_SCORES: Statement =
-    Statement { verb: Verb::Delete, table: "scores", columns: OF_THING, spelled: OnceLock::new() };
+pub(super) static DELETE_SCORES: Statement = delete("scores", OF_THING);
 
-pub(super) static DELETE_COMMENTS: Statement =
-    Statement { verb: Verb::Delete, table: "comments", columns: OF_THING, spelled: OnceLock::new() };
+pub(super) static DELETE_COMMENTS: Statement = delete("comments", OF_THING);
 
-pub(super) static DELETE_ATTACHMENTS: Statement =
-    Statement { verb: Verb::Delete, table: "attachments", columns: OF_THING, spelled: OnceLock::new() };
+pub(super) static DELETE_ATTACHMENTS: Statement = delete("attachments", OF_THING);
 
-pub(super) static DELETE_NAMED_ATTACHMENTS: Statement = Statement {
-    verb: Verb::Delete,
-    table: "attachments",
-    columns: &[integer("workspace"), integer("entity"), bytes("entity_id"), integer("project"), text("name")],
-    spelled: OnceLock::new(),
-};
+pub(super) static DELETE_NAMED_ATTACHMENTS: Statement = delete(
+    "attachments",
+    &[integer("workspace"), integer("entity"), bytes("entity_id"), integer("project"), text("name")],
+);
 
-pub(super) static DELETE_LOOSE_CONTENTS: Statement =
-    Statement { verb: Verb::Delete, table: "loose_contents", columns: &[bytes("sha256")], spelled: OnceLock::new() };
+pub(super) static DELETE_LOOSE_CONTENTS: Statement = delete("loose_contents", &[bytes("sha256")]);
 
 /// What names a row of spans or traces: workspace and id lead to it where keys do not.
 const ROW: &[Column] = &[integer("workspace"), bytes("id"), integer("key")];
 
-pub(super) static DELETE_SPANS: Statement =
-    Statement { verb: Verb::Delete, table: "spans", columns: ROW, spelled: OnceLock::new() };
+pub(super) static DELETE_SPANS: Statement = delete("spans", ROW);
 
-pub(super) static DELETE_TRACES: Statement =
-    Statement { verb: Verb::Delete, table: "traces", columns: ROW, spelled: OnceLock::new() };
+pub(super) static DELETE_TRACES: Statement = delete("traces", ROW);
 
-pub(super) static DELETE_THREADS: Statement =
-    Statement { verb: Verb::Delete, table: "threads", columns: &[integer("key")], spelled: OnceLock::new() };
+pub(super) static DELETE_THREADS: Statement = delete("threads", &[integer("key")]);
 
 pub(super) static COUNT_SPANS: Statement = Statement {
     verb: Verb::Insert(Some(|dialect| {
@@ -305,21 +297,25 @@ fn thread_conflict(dialect: Dialect, closed: &str) -> String {
     )
 }
 
+/// What is written of a thread, and last whether it is closed.
+const THREAD: &[Column] = &[
+    integer("project"),
+    text("thread_id"),
+    bytes("id"),
+    integer("source"),
+    text("environment"),
+    integer("created_at"),
+    text("created_by"),
+    integer("last_updated_at"),
+    text("last_updated_by"),
+    integer("closed"),
+];
+
 /// A thread is there as soon as one of its traces is.
 pub(super) static PUT_THREADS: Statement = Statement {
     verb: Verb::Insert(Some(|dialect| thread_conflict(dialect, ""))),
     table: "threads",
-    columns: &[
-        integer("project"),
-        text("thread_id"),
-        bytes("id"),
-        integer("source"),
-        text("environment"),
-        integer("created_at"),
-        text("created_by"),
-        integer("last_updated_at"),
-        text("last_updated_by"),
-    ],
+    columns: THREAD.split_at(THREAD.len() - 1).0,
     spelled: OnceLock::new(),
 };
 
@@ -327,18 +323,7 @@ pub(super) static PUT_THREADS: Statement = Statement {
 pub(super) static PUT_THREADS_CLOSED: Statement = Statement {
     verb: Verb::Insert(Some(|dialect| thread_conflict(dialect, "closed = excluded.closed, "))),
     table: "threads",
-    columns: &[
-        integer("project"),
-        text("thread_id"),
-        bytes("id"),
-        integer("source"),
-        text("environment"),
-        integer("created_at"),
-        text("created_by"),
-        integer("last_updated_at"),
-        text("last_updated_by"),
-        integer("closed"),
-    ],
+    columns: THREAD,
     spelled: OnceLock::new(),
 };
 
