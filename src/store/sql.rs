@@ -120,11 +120,6 @@ impl Dialect {
         }
     }
 
-    /// Whether others write at the same time.
-    pub(super) fn has_many_writers(self) -> bool {
-        self == Self::Postgres
-    }
-
     /// What tells apart texts of any length where an index says that there is each only once.
     pub(super) fn entry(self, column: &str) -> String {
         match self {
@@ -200,6 +195,18 @@ pub(super) trait Connection {
         &self,
         statement: &'static Statement,
         rows: impl Iterator<Item = Vec<Param<'r>>>,
+    ) -> Result<(), StoreError>;
+
+    /// Sees rows that are to be changed, which have an id of those that are wanted. Where others write at the same time
+    /// they are made first, in order, and kept: of those who begin the same row, one makes it, and the others wait for
+    /// it and then for nothing that waits for them.
+    fn hold<'r>(
+        &self,
+        making: &'static Statement,
+        rows: impl Iterator<Item = Vec<Param<'r>>>,
+        columns: &str,
+        wanted: Wanted<'_>,
+        see: impl FnMut(&Self::Row<'_>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError>;
 
     /// Has all that is read be of one moment.

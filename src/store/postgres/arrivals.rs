@@ -72,12 +72,12 @@ fn write(address: &Address, gone: &CancellationToken, file: &ReceivedFile) -> Re
         address.settings(PIECE_TIME_MAX),
         PIECE_TIME_MAX.as_millis()
     );
-    link.batch(&begin)?;
+    link.begin(&begin)?;
     contents::put(&link, file, || link.have(patience()))?;
     let sql = "INSERT INTO arriving_contents (sha256, since) VALUES (?1, clock_timestamp()) \
                ON CONFLICT (sha256) DO UPDATE SET since = excluded.since";
     link.execute(sql, params![&file.hash.0])?;
-    link.batch("COMMIT")?;
+    link.commit()?;
     link.close();
     Ok(())
 }

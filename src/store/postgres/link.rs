@@ -73,6 +73,100 @@ pub(in crate::store) struct Link {
     kept: bool,
     broken: Cell<bool>,
     collided: Cell<bool>,
+    /// Writes that go with the next one, or before whatever else is asked for.
+    unsent: RefCell<Unsent>,
+}
+
+/// Writes to so many tables, which the server does in one go: each answer is waited for.
+#[derive(Debug, Default)]
+struct Unsent {
+    tables: Vec<&'static str>,
+    texts: Vec<String>,
+    arguments: PgArguments,
+    /// How many arguments there are.
+    places: usize,
+}
+
+impl Unsent {
+    fn add(
+        &mut self,
+        verb: Verb,
+        table: &'static str,
+        columns: &[Column],
+        rows: &[Vec<Param<'_>>],
+        how: How,
+    ) -> Result<(), StoreError> {
+        self.tables.push(table);
+        self.texts.push(writing(verb, table, columns, how.spelled(columns, rows.len(), self.places)));
+        self.places += how.add(&mut self.arguments, columns, rows)?;
+        Ok(())
+    }
+
+    /// One statement. The first write is done first, and the others, which nothing reads from, behind it, the last of
+    /// them first.
+    fn statement(&self) -> String {
+        let mut text = String::new();
+        for (at, other) in self.texts.iter().enumerate().skip(1).rev() {
+            let before = if text.is_empty() { "WITH" } else { "," };
+            let _ = write!(text, "{before} w{at} AS ({other}) ");
+        }
+        text.extend(self.texts.first().map(String::as_str));
+        text
+    }
+}
+
+/// How rows are sent.
+#[derive(Debug, Clone, Copy)]
+enum How {
+    /// Each value by itself: the quickest for a few rows, but each number of them is a statement of its own.
+    Values,
+    /// Columns, each as an array: one statement for any number of rows.
+    Arrays,
+}
+
+impl How {
+    fn of_new(rows: usize) -> Self {
+        if rows <= VALUES_ROWS_MAX { Self::Values } else { Self::Arrays }
+    }
+
+    /// The rows, as what may follow a FROM, with so many places before them.
+    fn spelled(self, columns: &[Column], rows: usize, places: usize) -> String {
+        let place = |at: usize, column: &Column| format!("${}::{}", places + at + 1, type_of(column.holds));
+        match self {
+            Self::Values => {
+                let row = |row: usize| {
+                    format!("({})", list(columns, ", ", |at, column| place(row * columns.len() + at, column)))
+                };
+                format!("(VALUES {})", (0..rows).map(row).collect::<Vec<_>>().join(", "))
+            }
+            Self::Arrays => {
+                format!("unnest({})", list(columns, ", ", |at, column| format!("{}[]", place(at, column))))
+            }
+        }
+    }
+
+    /// Adds the arguments; says how many they are.
+    fn add(
+        self,
+        arguments: &mut PgArguments,
+        columns: &[Column],
+        rows: &[Vec<Param<'_>>],
+    ) -> Result<usize, StoreError> {
+        match self {
+            Self::Values => {
+                for value in rows.iter().flatten() {
+                    add(arguments, value)?;
+                }
+                Ok(rows.len() * columns.len())
+            }
+            Self::Arrays => {
+                for (at, column) in columns.iter().enumerate() {
+                    add(arguments, ColumnOf { rows, at, holds: column.holds })?;
+                }
+                Ok(columns.len())
+            }
+        }
+    }
 }
 
 /// Why something came to no end.
@@ -105,6 +199,7 @@ impl Link {
             kept: address.keeps_statements,
             broken: Cell::new(false),
             collided: Cell::new(false),
+            unsent: RefCell::default(),
         })
     }
 
@@ -128,6 +223,24 @@ impl Link {
     /// Whether another server was in the way since this was asked last.
     pub(super) fn collided(&self) -> bool {
         self.collided.take()
+    }
+
+    /// Begins a transaction, and whatever else these statements say.
+    pub(super) fn begin(&self, sql: &str) -> Result<(), StoreError> {
+        self.unsent.take();
+        self.batch(sql)
+    }
+
+    /// Ends a transaction, with all that was written.
+    pub(super) fn commit(&self) -> Result<(), StoreError> {
+        self.send()?;
+        self.batch("COMMIT")
+    }
+
+    /// Ends a transaction, as if nothing had been written.
+    pub(super) fn roll_back(&self) -> Result<(), StoreError> {
+        self.unsent.take();
+        self.batch("ROLLBACK")
     }
 
     /// Runs statements without parameters or results.
@@ -172,6 +285,7 @@ impl Link {
         arguments: PgArguments,
         mut see: impl FnMut(&PgRow) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
+        self.send()?;
         sql::told(&sql);
         self.wait(async |connection| {
             let query = sqlx::query_with(AssertSqlSafe(sql), arguments).persistent(self.kept);
@@ -186,6 +300,7 @@ impl Link {
     }
 
     fn run(&self, sql: String, arguments: PgArguments) -> Result<u64, StoreError> {
+        self.send()?;
         sql::told(&sql);
         self.wait(async |connection| {
             let query = sqlx::query_with(AssertSqlSafe(sql), arguments).persistent(self.kept);
@@ -193,42 +308,29 @@ impl Link {
         })
     }
 
-    /// Writes rows of the same columns.
-    fn write(&self, verb: Verb, table: &str, columns: &[Column], rows: &[Vec<Param<'_>>]) -> Result<(), StoreError> {
+    /// Sends what was not sent yet.
+    fn send(&self) -> Result<(), StoreError> {
+        let unsent = self.unsent.take();
+        if unsent.texts.is_empty() { Ok(()) } else { self.run(unsent.statement(), unsent.arguments).map(drop) }
+    }
+
+    /// Writes rows of the same columns, at the latest before something else is asked for.
+    fn write(
+        &self,
+        verb: Verb,
+        table: &'static str,
+        columns: &[Column],
+        rows: &[Vec<Param<'_>>],
+        how: How,
+    ) -> Result<(), StoreError> {
         if rows.is_empty() {
             return Ok(());
         }
-        let names = list(columns, ", ", |_, column| column.name.to_owned());
-        let arrays = list(columns, ", ", |at, column| format!("${}::{}[]", at + 1, type_of(column.holds)));
-        let equal =
-            |columns: &[Column]| list(columns, " AND ", |_, column| format!("{table}.{0} = v.{0}", column.name));
-        let sql = match verb {
-            Verb::Insert(conflict) => {
-                let conflict = conflict.map(|conflict| format!(" ON CONFLICT {}", conflict(Dialect::Postgres)));
-                format!(
-                    "INSERT INTO {table} ({names}) SELECT {names} FROM unnest({arrays}) v({names}){}",
-                    conflict.unwrap_or_default()
-                )
-            }
-            Verb::Update(named) => {
-                let set = list(&columns[named..], ", ", |_, column| format!("{0} = v.{0}", column.name));
-                let named = equal(&columns[..named]);
-                format!("UPDATE {table} SET {set} FROM unnest({arrays}) v({names}) WHERE {named}")
-            }
-            Verb::Change(named, set) => {
-                let set = set(&|column| format!("v.{column}"));
-                let named = equal(&columns[..named]);
-                format!("UPDATE {table} SET {set} FROM unnest({arrays}) v({names}) WHERE {named}")
-            }
-            Verb::Delete => {
-                format!("DELETE FROM {table} USING unnest({arrays}) v({names}) WHERE {}", equal(columns))
-            }
-        };
-        let mut arguments = PgArguments::default();
-        for (at, column) in columns.iter().enumerate() {
-            add(&mut arguments, ColumnOf { rows, at, holds: column.holds })?;
+        // What is done in one go sees nothing of what goes with it.
+        if self.unsent.borrow().tables.contains(&table) {
+            self.send()?;
         }
-        self.run(sql, arguments).map(drop)
+        self.unsent.borrow_mut().add(verb, table, columns, rows, how)
     }
 
     /// Writes many new rows, without a limit to what they have together.
@@ -236,6 +338,7 @@ impl Link {
         let names = list(columns, ", ", |_, column| column.name.to_owned());
         let sql = format!("COPY {table} ({names}) FROM STDIN (FORMAT binary)");
         let fields = i16::try_from(columns.len()).map_err(|error| StoreError::Other(error.into()))?;
+        self.send()?;
         self.wait(async |connection| {
             let mut copy = connection.copy_in_raw(&sql).await?;
             let mut piece = Vec::with_capacity(2 * COPY_PIECE_BYTES);
@@ -257,6 +360,31 @@ impl Link {
         })
     }
 }
+
+/// What writes rows.
+fn writing(verb: Verb, table: &str, columns: &[Column], rows: String) -> String {
+    let names = list(columns, ", ", |_, column| column.name.to_owned());
+    let rows = format!("{rows} v({names})");
+    let equal = |columns: &[Column]| list(columns, " AND ", |_, column| format!("{table}.{0} = v.{0}", column.name));
+    match verb {
+        Verb::Insert(conflict) => {
+            let conflict = conflict.map(|conflict| format!(" ON CONFLICT {}", conflict(Dialect::Postgres)));
+            format!("INSERT INTO {table} ({names}) SELECT {names} FROM {rows}{}", conflict.unwrap_or_default())
+        }
+        Verb::Update(named) => {
+            let set = list(&columns[named..], ", ", |_, column| format!("{0} = v.{0}", column.name));
+            format!("UPDATE {table} SET {set} FROM {rows} WHERE {}", equal(&columns[..named]))
+        }
+        Verb::Change(named, set) => {
+            let set = set(&|column| format!("v.{column}"));
+            format!("UPDATE {table} SET {set} FROM {rows} WHERE {}", equal(&columns[..named]))
+        }
+        Verb::Delete => format!("DELETE FROM {table} USING {rows} WHERE {}", equal(columns)),
+    }
+}
+
+/// Rows up to which each value is sent by itself.
+const VALUES_ROWS_MAX: usize = 16;
 
 /// Rows from which on they are copied: for fewer, a statement that the server knows already is faster.
 const COPY_ROWS_MIN: usize = 100;
@@ -414,12 +542,12 @@ impl sql::Connection for Link {
         }
         let all = [table.columns, table.payload_columns].concat();
         if new.len() < COPY_ROWS_MIN {
-            self.write(Verb::Insert(None), table.name, &all, &new)?;
+            self.write(Verb::Insert(None), table.name, &all, &new, How::of_new(new.len()))?;
         } else {
             self.copy(table.name, &all, &new)?;
         }
-        self.write(Verb::Update(IDENTITY), table.name, table.columns, &changed)?;
-        self.write(Verb::Update(IDENTITY), table.name, &all, &whole)
+        self.write(Verb::Update(IDENTITY), table.name, table.columns, &changed, How::Arrays)?;
+        self.write(Verb::Update(IDENTITY), table.name, &all, &whole, How::Arrays)
     }
 
     fn many<'r>(
@@ -428,7 +556,24 @@ impl sql::Connection for Link {
         rows: impl Iterator<Item = Vec<Param<'r>>>,
     ) -> Result<(), StoreError> {
         let rows: Vec<_> = rows.collect();
-        self.write(statement.verb, statement.table, statement.columns, &rows)
+        self.write(statement.verb, statement.table, statement.columns, &rows, How::Arrays)
+    }
+
+    fn hold<'r>(
+        &self,
+        making: &'static Statement,
+        rows: impl Iterator<Item = Vec<Param<'r>>>,
+        columns: &str,
+        _: Wanted<'_>,
+        mut see: impl FnMut(&PgRow) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let rows: Vec<_> = rows.collect();
+        let how = How::of_new(rows.len());
+        let Statement { verb, table, columns: made, .. } = making;
+        let text = writing(*verb, table, made, how.spelled(made, rows.len(), 0));
+        let mut arguments = PgArguments::default();
+        how.add(&mut arguments, made, &rows)?;
+        self.rows(format!("{text} RETURNING {columns}"), arguments, |row| see(row).map(|()| true))
     }
 
     /// A read has a transaction of its own anyway.

@@ -104,7 +104,9 @@ async fn migrate_on(connection: &mut PgConnection, address: &Address) -> Result<
 
 fn is_held(error: &MigrateError) -> bool {
     let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else { return false };
-    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("55P03")
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    // A table was held for too long, or by somebody who waited for another one that this holds.
+    matches!(code.as_deref(), Some("55P03" | "40P01"))
 }
 
 /// What migrating would do. Changes nothing.

@@ -54,7 +54,7 @@ impl Readers {
             let link = readers.begin(patience)?;
             let outcome = query(&link);
             // Nothing was changed, however it ended.
-            if link.batch("COMMIT").is_ok() {
+            if link.commit().is_ok() {
                 readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(link);
             }
             outcome
@@ -72,7 +72,7 @@ impl Readers {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         if let Some(link) = idle {
             link.have(patience.clone());
-            match link.batch(&begin) {
+            match link.begin(&begin) {
                 Ok(()) => return Ok(link),
                 // The others are as old.
                 Err(_) if link.is_broken() => {
@@ -82,7 +82,7 @@ impl Readers {
             }
         }
         let link = Link::open(&self.address, patience)?;
-        link.batch(&begin)?;
+        link.begin(&begin)?;
         Ok(link)
     }
 

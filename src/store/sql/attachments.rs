@@ -13,7 +13,7 @@ use super::workspaces::Workspaces;
 use super::{Connection, any, first, integer, params, rows, text};
 use crate::model::{Id, Payload};
 use crate::record::{Entity, Target};
-use crate::store::apply::{Attached, Key};
+use crate::store::apply::Attached;
 use crate::store::cells::Cells;
 use crate::store::condition::NOT_PURGED;
 use crate::store::upload::ContentHash;
@@ -46,8 +46,7 @@ pub(super) fn put<C: Connection>(
     let key = workspaces.make(connection, &workspace)?;
     if entity == Entity::Span {
         // What is removed of a deleted span later is not what comes for a new one now.
-        let span: Key = (workspace, id);
-        purge::make_way(connection, workspaces, &[span])?;
+        purge::make_way(connection, key, id)?;
     }
     let sql = format!(
         "INSERT INTO attachments (workspace, entity, entity_id, project, name, mime_type, bytes, sha256) \

@@ -12,7 +12,7 @@ use crate::store::apply::{Commit, Key, Wanted, WantedThread};
 use crate::store::cells::{
     PAYLOAD_COLUMNS, SPAN_COLUMNS, TRACE_COLUMNS, TRACE_PAYLOAD_COLUMNS, entity, json, read_span, read_trace,
 };
-use crate::store::condition::COMMENT_IN_REACH;
+use crate::store::condition::{COMMENT_IN_REACH, NOT_PURGED};
 use crate::store::{StoreError, Submission};
 
 pub(in crate::store) fn load<C: Connection>(
@@ -30,11 +30,13 @@ pub(in crate::store) fn load<C: Connection>(
         wanted.spans.sort_unstable();
         wanted.spans.dedup();
     }
-    projects(connection, &wanted, workspaces, &mut commit)?;
+    let unknown = projects(connection, &wanted, workspaces, &mut commit)?;
     let of_threads = threads(connection, &wanted, workspaces, &mut commit)?;
-    purge::make_way(connection, workspaces, &wanted.spans)?;
     let payloads = C::DIALECT.payloads(&SPANS, "s", "p");
-    let sql = format!("SELECT s.id, s.key, {DELETED}, {SPAN_COLUMNS}, {PAYLOAD_COLUMNS} FROM spans s{payloads} WHERE ");
+    let sql = format!(
+        "SELECT s.id, s.key, CASE WHEN NOT (1 = 1{NOT_PURGED}) THEN {WITH_TRACE} WHEN {DELETED} THEN 1 ELSE 0 END, \
+         {SPAN_COLUMNS}, {PAYLOAD_COLUMNS} FROM spans s{payloads} WHERE "
+    );
     each_row(
         connection,
         Entity::Span,
@@ -71,28 +73,22 @@ pub(in crate::store) fn load<C: Connection>(
     for (comment, target) in comments(connection, &wanted, workspaces)? {
         commit.know_comment(comment, target);
     }
+    // Another server may have made a project, with what was found here, since it was looked for.
+    projects_by_name(connection, unknown, workspaces, &mut commit)?;
     Ok(commit)
 }
 
-fn projects<C: Connection>(
+/// Looks up projects. Returns the names of which there are none.
+fn projects<'w, C: Connection>(
     connection: &C,
-    wanted: &Wanted,
+    wanted: &'w Wanted,
     workspaces: &mut Workspaces,
     commit: &mut Commit,
-) -> Result<(), StoreError> {
-    // None of them is renamed or deleted while something is written to it.
-    let kept = C::DIALECT.keep("j", Keep::Unchanged);
-    let by_name = format!(
-        "SELECT j.key FROM projects j WHERE j.workspace = ?1 AND j.name_folded = ?2 AND j.deleted_at IS NULL{kept}"
-    );
+) -> Result<Vec<&'w (Arc<str>, String)>, StoreError> {
     let mut names: Vec<_> = wanted.names.iter().collect();
     names.sort_unstable();
-    for (workspace, name) in names {
-        let Some(key) = workspaces.find(connection, workspace)? else { continue };
-        if let Some(key) = first(connection, &by_name, params![key, name], |row| integer(row, 0))? {
-            commit.know_project_name(workspace.clone(), name.clone(), key);
-        }
-    }
+    let unknown = projects_by_name(connection, names, workspaces, commit)?;
+    let kept = C::DIALECT.keep("j", Keep::Unchanged);
     let by_id =
         format!("SELECT j.key FROM projects j WHERE j.workspace = ?1 AND j.id = ?2 AND j.deleted_at IS NULL{kept}");
     let mut ids: Vec<_> = wanted.ids.iter().collect();
@@ -103,7 +99,33 @@ fn projects<C: Connection>(
             commit.know_project_id((workspace.clone(), *id), key);
         }
     }
-    Ok(())
+    Ok(unknown)
+}
+
+fn projects_by_name<'w, C: Connection>(
+    connection: &C,
+    names: Vec<&'w (Arc<str>, String)>,
+    workspaces: &mut Workspaces,
+    commit: &mut Commit,
+) -> Result<Vec<&'w (Arc<str>, String)>, StoreError> {
+    // None of them is renamed or deleted while something is written to it.
+    let sql = format!(
+        "SELECT w.key, j.key FROM workspaces w {} projects j ON j.workspace = w.key \
+         WHERE w.name = ?1 AND j.name_folded = ?2 AND j.deleted_at IS NULL{}",
+        C::DIALECT.join(),
+        C::DIALECT.keep("j", Keep::Unchanged)
+    );
+    let mut unknown = Vec::new();
+    for name in names {
+        let found = first(connection, &sql, params![&name.0, &name.1], |row| Ok((integer(row, 0)?, integer(row, 1)?)))?;
+        let Some((workspace, project)) = found else {
+            unknown.push(name);
+            continue;
+        };
+        workspaces.know(&name.0, workspace);
+        commit.know_project_name(name.0.clone(), name.1.clone(), project);
+    }
+    Ok(unknown)
 }
 
 /// Looks up threads. Returns the traces of those that are to go, without those that are loaded anyway.
@@ -171,8 +193,11 @@ fn threads<C: Connection>(
 /// Whether the row's project is deleted.
 const DELETED: &str = "(SELECT j.deleted_at IS NOT NULL FROM projects j WHERE j.key = s.project)";
 
-/// Loads rows; `know` is told of each, and of each that is not there. Those of deleted projects are not: what is written
-/// to their ids now is new.
+/// What is said instead of a span that is still to be removed because its trace was deleted.
+const WITH_TRACE: i64 = 2;
+
+/// Loads rows; `know` is told of each, and of each that is not there. Those of deleted projects are not, nor are spans of
+/// deleted traces: what is written to their ids now is new. The third column says which they are.
 fn each_row<C: Connection, F>(
     connection: &C,
     of: Entity,
@@ -185,19 +210,20 @@ fn each_row<C: Connection, F>(
     let table = if of == Entity::Span { "spans" } else { "traces" };
     for wanted in wanted.chunk_by(|one, other| one.0 == other.0) {
         let Some((name, _)) = wanted.first() else { continue };
-        let mut lost = Vec::new();
+        let (mut lost, mut with_trace) = (Vec::new(), Vec::new());
         let mut rest = wanted.iter();
         if let Some(workspace) = workspaces.find(connection, name)? {
             let ids: Vec<Id> = wanted.iter().map(|key| key.1).collect();
             let rows = WantedRows { workspace, ids: &ids, alias: "s", column: "id", probe: Some(table) };
             connection.of_ids(sql, rows, |row| {
-                let (row_id, row_key) = (id(row, 0)?, integer(row, 1)?);
+                let (row_id, row_key, gone) = (id(row, 0)?, integer(row, 1)?, integer(row, 2)?);
                 // They come in the order in which they were asked for.
                 for key in rest.by_ref() {
                     if key.1 != row_id {
                         know(key.clone(), None);
-                    } else if integer(row, 2)? != 0 {
-                        lost.push(Gone { workspace, id: row_id, key: row_key });
+                    } else if gone != 0 {
+                        let gone_from = if gone == WITH_TRACE { &mut with_trace } else { &mut lost };
+                        gone_from.push(Gone { workspace, id: row_id, key: row_key });
                         know(key.clone(), None);
                         break;
                     } else {
@@ -211,6 +237,7 @@ fn each_row<C: Connection, F>(
         for key in rest {
             know(key.clone(), None);
         }
+        purge::remove_with_trace(connection, &with_trace)?;
         // What was counted and summed up there is asked for by nobody.
         purge::remove(connection, of, &lost)?;
     }

@@ -4,12 +4,10 @@
 use super::attachments::{self, Contents};
 use super::effects::{delete_said_of, of_things};
 use super::table::{DELETE_ATTACHMENTS, DELETE_SPANS, DELETE_THREADS, DELETE_TRACES};
-use super::workspaces::Workspaces;
 use super::{Connection, Param, Wanted, any, first, id, integer, params, rows};
 use crate::model::Id;
 use crate::record::Entity;
 use crate::store::StoreError;
-use crate::store::apply::Key;
 use crate::store::condition::NOT_PURGED;
 
 /// Spans that one transaction deletes itself; further ones are left to be removed after it. Chosen: about 20 ms.
@@ -25,11 +23,6 @@ pub(in crate::store) fn is_pending<C: Connection>(connection: &C) -> Result<bool
     any(connection, sql, &[])
 }
 
-/// Whether there are spans of deleted traces to be removed.
-fn has_traces<C: Connection>(connection: &C) -> Result<bool, StoreError> {
-    any(connection, "SELECT 1 FROM purges LIMIT 1", &[])
-}
-
 /// Notes that the spans a project has of a trace are to be removed.
 pub(super) fn later<C: Connection>(connection: &C, project: i64, trace_id: Id) -> Result<(), StoreError> {
     let sql = "INSERT INTO purges (project, trace_id, last_span) \
@@ -37,30 +30,22 @@ pub(super) fn later<C: Connection>(connection: &C, project: i64, trace_id: Id) -
     connection.execute(sql, params![project, &trace_id]).map(drop)
 }
 
-/// Removes those of these spans that are gone: they are about to be written anew.
-pub(super) fn make_way<C: Connection>(
-    connection: &C,
-    workspaces: &mut Workspaces,
-    spans: &[Key],
-) -> Result<(), StoreError> {
-    if spans.is_empty() || !has_traces(connection)? {
-        return Ok(());
-    }
+/// Removes a span if its trace was deleted: what is written to its id now is of another.
+pub(super) fn make_way<C: Connection>(connection: &C, workspace: i64, span: Id) -> Result<(), StoreError> {
     let sql = format!("SELECT s.id, s.key FROM spans s WHERE NOT (1 = 1{NOT_PURGED}) AND ");
-    for spans in spans.chunk_by(|one, other| one.0 == other.0) {
-        let Some((name, _)) = spans.first() else { continue };
-        let Some(workspace) = workspaces.find(connection, name)? else { continue };
-        let ids: Vec<Id> = spans.iter().map(|span| span.1).collect();
-        let wanted = Wanted { workspace, ids: &ids, alias: "s", column: "id", probe: Some("spans") };
-        let mut gone = Vec::new();
-        connection.of_ids(&sql, wanted, |row| {
-            gone.push(Gone { workspace, id: id(row, 0)?, key: integer(row, 1)? });
-            Ok(())
-        })?;
-        remove(connection, Entity::Span, &gone)?;
-        delete_attachments_of(connection, Entity::Span, &gone)?;
-    }
-    Ok(())
+    let wanted = Wanted { workspace, ids: &[span], alias: "s", column: "id", probe: Some("spans") };
+    let mut gone = Vec::new();
+    connection.of_ids(&sql, wanted, |row| {
+        gone.push(Gone { workspace, id: id(row, 0)?, key: integer(row, 1)? });
+        Ok(())
+    })?;
+    remove_with_trace(connection, &gone)
+}
+
+/// Removes spans of deleted traces.
+pub(super) fn remove_with_trace<C: Connection>(connection: &C, gone: &[Gone]) -> Result<(), StoreError> {
+    remove(connection, Entity::Span, gone)?;
+    delete_attachments_of(connection, Entity::Span, gone)
 }
 
 /// Removes some of what is to be removed, in a transaction; says whether there is more.
@@ -83,8 +68,7 @@ fn piece_of_trace<C: Connection>(connection: &C) -> Result<bool, StoreError> {
          ORDER BY s.parent_span_id NULLS FIRST, s.id LIMIT {PIECE_ROWS}"
     );
     let gone = gone(connection, &sql, params![project, &trace_id, last_span])?;
-    remove(connection, Entity::Span, &gone)?;
-    delete_attachments_of(connection, Entity::Span, &gone)?;
+    remove_with_trace(connection, &gone)?;
     if gone.len() < PIECE_ROWS {
         connection.execute("DELETE FROM purges WHERE key = ?1", params![key])?;
     }

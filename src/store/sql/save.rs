@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::effects::carry_out;
 use super::table::{
     CLOSE_THREADS, COUNT_SPANS, COUNT_TRACES, DELETE_SUMS, INSERT_SUMS, MAKE_SUMS, PUT_THREADS, PUT_THREADS_CLOSED,
-    UPDATE_SUMS,
+    SUMS_NEEDED, UPDATE_SUMS,
 };
 use super::workspaces::{Workspaces, make_project};
 use super::{Connection, Param, Row as Written, SPANS, TRACES, Wanted, id, integer, params};
@@ -239,28 +239,23 @@ fn load_sums<C: Connection>(
     workspaces: &mut Workspaces,
     changes: &AllSums,
 ) -> Result<AllSums, StoreError> {
-    const SQL: &str = "SELECT u.trace_id, u.project, u.spans - u.general_spans - u.tool_spans - u.llm_spans - u.guardrail_spans, \
-         u.general_spans, u.tool_spans, u.llm_spans, u.guardrail_spans, u.usage, u.usage_spans, u.providers, u.cost \
-         FROM trace_sums u WHERE ";
-    if C::DIALECT.has_many_writers() {
-        // All in order, and before any is kept: of those who begin the same trace, one makes the row, and the others
-        // wait for it and then for nothing that waits for them.
-        let mut rows = Vec::with_capacity(changes.len());
-        for (trace, project) in changes.keys() {
-            let workspace = workspaces.make(connection, &trace.0)?;
-            rows.push(sums_columns(workspace, &trace.1, *project, &Sums::default()));
-        }
-        connection.many(&MAKE_SUMS, rows.into_iter())?;
-    }
+    const COLUMNS: &str = "trace_id, project, spans - general_spans - tool_spans - llm_spans - guardrail_spans, \
+                           general_spans, tool_spans, llm_spans, guardrail_spans, usage, usage_spans, providers, cost";
     let mut stored = AllSums::new();
-    let traces: Vec<&Key> = changes.keys().map(|(trace, _)| trace).collect();
-    for traces in traces.chunk_by(|one, other| one.0 == other.0) {
-        let Some((name, _)) = traces.first() else { continue };
-        let mut ids: Vec<Id> = traces.iter().map(|trace| trace.1).collect();
+    let traces: Vec<&(Key, i64)> = changes.keys().collect();
+    for traces in traces.chunk_by(|one, other| one.0.0 == other.0.0) {
+        let Some(((name, _), _)) = traces.first() else { continue };
+        let mut ids: Vec<Id> = traces.iter().map(|((_, id), _)| *id).collect();
         ids.dedup();
         let workspace = workspaces.make(connection, name)?;
         let wanted = Wanted { workspace, ids: &ids, alias: "u", column: "trace_id", probe: Some("trace_sums") };
-        connection.of_ids(SQL, wanted, |row| {
+        let nothing = Sums::default();
+        let rows = traces.iter().map(|((_, trace), project)| {
+            let mut columns = sums_columns(workspace, trace, *project, &nothing);
+            columns.truncate(SUMS_NEEDED);
+            columns
+        });
+        connection.hold(&MAKE_SUMS, rows, COLUMNS, wanted, |row| {
             let key = ((Arc::clone(name), id(row, 0)?), integer(row, 1)?);
             if !changes.contains_key(&key) {
                 return Ok(());

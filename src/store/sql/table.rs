@@ -187,6 +187,9 @@ const SUMS: &[Column] = &[
 /// How many columns name a row of what traces amount to.
 const SUMS_IDENTITY: usize = 3;
 
+/// How many a row cannot be without.
+pub(super) const SUMS_NEEDED: usize = 8;
+
 /// Removes the row that these columns name.
 const fn delete(table: &'static str, columns: &'static [Column]) -> Statement {
     Statement { verb: Verb::Delete, table, columns, spelled: OnceLock::new() }
@@ -195,10 +198,11 @@ const fn delete(table: &'static str, columns: &'static [Column]) -> Statement {
 pub(super) static INSERT_SUMS: Statement =
     Statement { verb: Verb::Insert(None), table: "trace_sums", columns: SUMS, spelled: OnceLock::new() };
 
+/// Those that are there are left as they are, and are this transaction's.
 pub(super) static MAKE_SUMS: Statement = Statement {
-    verb: Verb::Insert(Some(|_| "DO NOTHING".to_owned())),
+    verb: Verb::Insert(Some(|_| "(workspace, trace_id, project) DO UPDATE SET spans = trace_sums.spans".to_owned())),
     table: "trace_sums",
-    columns: SUMS,
+    columns: SUMS.split_at(SUMS_NEEDED).0,
     spelled: OnceLock::new(),
 };
 

@@ -13,6 +13,11 @@ use crate::store::apply::{NewProject, folded};
 pub(in crate::store) struct Workspaces(HashMap<Arc<str>, i64>);
 
 impl Workspaces {
+    /// Learns the key of a workspace.
+    pub(super) fn know(&mut self, name: &Arc<str>, key: i64) {
+        self.0.entry(Arc::clone(name)).or_insert(key);
+    }
+
     /// The key of a workspace, if there is one.
     pub(super) fn find<C: Connection>(&mut self, connection: &C, name: &Arc<str>) -> Result<Option<i64>, StoreError> {
         if let Some(key) = self.0.get(name) {

@@ -166,6 +166,19 @@ impl sql::Connection for Connection {
         Ok(())
     }
 
+    /// There is one writer.
+    fn hold<'r>(
+        &self,
+        making: &'static Statement,
+        _: impl Iterator<Item = Vec<Param<'r>>>,
+        columns: &str,
+        wanted: Wanted<'_>,
+        see: impl FnMut(&Self::Row<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let sql = format!("SELECT {columns} FROM {} {} WHERE ", making.table, wanted.alias);
+        self.of_ids(&sql, wanted, see)
+    }
+
     fn snapshot<T>(&self, read: impl FnOnce(&Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let transaction = self.unchecked_transaction().map_err(from_rusqlite)?;
         read(&transaction)

@@ -85,12 +85,29 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
+/// How often something is tried, as a migration is, while a server that works holds what it needs.
+const TRIES: usize = 10;
+
 #[track_caller]
 fn run(url: &Url, sql: &str) {
-    let done = sync(async || {
+    let once = async || {
         let mut connection = PgConnection::connect(url.as_str()).await?;
         sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await?;
         connection.close().await
+    };
+    let is_held = |error: &sqlx::Error| {
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        matches!(code.as_deref(), Some("55P03" | "40P01"))
+    };
+    let done = sync(async || {
+        let mut done = once().await;
+        for _ in 1..TRIES {
+            if !done.as_ref().is_err_and(is_held) {
+                break;
+            }
+            done = once().await;
+        }
+        done
     });
     done.unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
