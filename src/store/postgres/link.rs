@@ -131,18 +131,28 @@ impl How {
 
     /// The rows, as what may follow a FROM, with so many places before them.
     fn spelled(self, columns: &[Column], rows: usize, places: usize) -> String {
-        let place = |at: usize, column: &Column| format!("${}::{}", places + at + 1, type_of(column.holds));
-        match self {
-            Self::Values => {
-                let row = |row: usize| {
-                    format!("({})", list(columns, ", ", |at, column| place(row * columns.len() + at, column)))
-                };
-                format!("(VALUES {})", (0..rows).map(row).collect::<Vec<_>>().join(", "))
+        let (start, many) = match self {
+            Self::Values => ("(VALUES ", rows),
+            Self::Arrays => ("unnest", 1),
+        };
+        let mut text = String::with_capacity(16 + many * columns.len() * 16);
+        text.push_str(start);
+        let mut place = places;
+        for row in 0..many {
+            text.push_str(if row == 0 { "(" } else { ", (" });
+            for (at, column) in columns.iter().enumerate() {
+                place += 1;
+                let _ = write!(text, "{}${place}::{}", if at == 0 { "" } else { ", " }, type_of(column.holds));
+                if matches!(self, Self::Arrays) {
+                    text.push_str("[]");
+                }
             }
-            Self::Arrays => {
-                format!("unnest({})", list(columns, ", ", |at, column| format!("{}[]", place(at, column))))
-            }
+            text.push(')');
         }
+        if matches!(self, Self::Values) {
+            text.push(')');
+        }
+        text
     }
 
     /// Adds the arguments; says how many they are.
