@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::field::{all, named};
 use super::{Field, Kind};
 use crate::json_path::JsonPath;
-use crate::model::{Operator, SpanFilter, Timestamp};
+use crate::model::{Operator, SpanFilter, SpanType, Timestamp};
 
 /// A condition that means something.
 #[derive(Debug, Clone, PartialEq)]
@@ -255,6 +255,20 @@ impl Filter {
     #[must_use]
     pub fn needs_payloads(&self) -> bool {
         self.field.sql.contains("p.")
+    }
+
+    /// Whether it is true of what has one id, or one thread's: an index leads there.
+    #[must_use]
+    pub fn is_one_id(&self) -> bool {
+        self.field.kind == Kind::StringExact && self.operator == Operator::Equal
+    }
+
+    /// The only type of which spans it is true, if it is about types.
+    #[must_use]
+    pub fn one_type(&self) -> Option<SpanType> {
+        let Wanted::Text(name) = &self.wanted else { return None };
+        let name = (self.field.name == "type" && self.operator == Operator::Equal).then(|| name.as_str().into());
+        name.and_then(|name| serde_json::from_value(name).ok())
     }
 
     /// Whether it asks about what the spans of a trace amount to.

@@ -76,6 +76,17 @@ impl Query {
 }
 
 impl Query {
+    /// The same, where a filter for one type of spans is said by `span_type`: how many there are of each is known.
+    #[must_use]
+    pub fn by_type(mut self) -> Self {
+        if self.span_type.is_none()
+            && let Some(at) = self.filters.iter().position(|filter| filter.one_type().is_some())
+        {
+            self.span_type = self.filters.remove(at).one_type();
+        }
+        self
+    }
+
     /// Whether what was sent is looked into.
     #[must_use]
     pub fn reads_payloads(&self) -> bool {

@@ -16,6 +16,7 @@ mod series;
 mod stats;
 mod store;
 mod table;
+mod walk;
 mod workspaces;
 mod writer;
 

@@ -19,7 +19,7 @@ use super::text::{original, stored};
 use crate::model::Id;
 use crate::store::StoreError;
 use crate::store::cells::Cells;
-use crate::store::condition::Sql;
+use crate::store::condition::{NOT_PURGED, Sql};
 use crate::store::query::Handle;
 use crate::store::sql::{self, Column, Dialect, Holds, IDENTITY, Param, Row, Statement, Table, Verb, Wanted, list};
 
@@ -73,6 +73,8 @@ pub(in crate::store) struct Link {
     kept: bool,
     broken: Cell<bool>,
     collided: Cell<bool>,
+    /// Whether the transaction reads, and nothing is there to be removed while it does.
+    nothing_purged: Cell<bool>,
     /// Writes that go with the next one, or before whatever else is asked for.
     unsent: RefCell<Unsent>,
 }
@@ -209,6 +211,7 @@ impl Link {
             kept: address.keeps_statements,
             broken: Cell::new(false),
             collided: Cell::new(false),
+            nothing_purged: Cell::new(false),
             unsent: RefCell::default(),
         })
     }
@@ -260,6 +263,20 @@ impl Link {
             connection.execute(sqlx::raw_sql(text)).await?;
             Ok(())
         })
+    }
+
+    /// Begins a transaction that only reads, and sees one moment, by these statements.
+    pub(super) fn begin_reading(&self, statements: &str) -> Result<(), StoreError> {
+        let text = AssertSqlSafe(format!("{statements}; SELECT 1 FROM purges LIMIT 1"));
+        let purged = self.wait(async |connection| Ok(connection.fetch_optional(sqlx::raw_sql(text)).await?))?;
+        self.nothing_purged.set(purged.is_none());
+        Ok(())
+    }
+
+    /// SQL as PostgreSQL spells it. Where there is nothing to be left out, that is not asked of each row: it would be
+    /// read by one process alone.
+    fn translated(&self, sql: &str) -> String {
+        if self.nothing_purged.get() { translated(&sql.replace(NOT_PURGED, "")) } else { translated(sql) }
     }
 
     fn wait<T>(&self, work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Trouble>) -> Result<T, StoreError> {
@@ -463,7 +480,7 @@ impl sql::Connection for Link {
         params: &[Param<'_>],
         see: impl FnMut(&PgRow) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
-        self.rows(translated(sql), arguments_of(params)?, see)
+        self.rows(self.translated(sql), arguments_of(params)?, see)
     }
 
     fn execute(&self, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError> {

@@ -72,7 +72,7 @@ impl Readers {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         if let Some(link) = idle {
             link.have(patience.clone());
-            match link.begin(&begin) {
+            match link.begin_reading(&begin) {
                 Ok(()) => return Ok(link),
                 // The others are as old.
                 Err(_) if link.is_broken() => {
@@ -82,7 +82,7 @@ impl Readers {
             }
         }
         let link = Link::open(&self.address, patience)?;
-        link.begin(&begin)?;
+        link.begin_reading(&begin)?;
         Ok(link)
     }
 

@@ -5,7 +5,7 @@ mod threads;
 use std::collections::HashMap;
 
 use super::attachments::{self, Contents};
-use super::{Connection, Dialect, Param, any, first, id, integer, params, rows, rows_of, stats};
+use super::{Connection, Dialect, Param, any, first, id, integer, params, rows, rows_of, stats, walk};
 use crate::filter::thread_sql;
 use crate::model::{CommentPublic, Id, NotEmpty, ScoreSource, Source, SpanType, Timestamp};
 use crate::record::{Entity, Parts, ProjectRef, Score, SpanScore, StoredScore, StoredSpan, StoredTrace, Target};
@@ -69,6 +69,9 @@ pub(super) fn find<C: Connection>(
     limit: u64,
     offset: u64,
 ) -> Result<Vec<Handle>, StoreError> {
+    if let Some(found) = walk::found(connection, query, order, (limit, offset))? {
+        return Ok(found);
+    }
     let mut sql = begin(C::DIALECT, query);
     sql.push(&format!("SELECT s.key, s.project, s.id FROM {} s", query.of.table().rows));
     filtered(query, Some(order), "", &mut sql);
@@ -76,7 +79,12 @@ pub(super) fn find<C: Connection>(
     let whole = |number: u64| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
     let (limit, offset) = (sql.bind(whole(limit)), sql.bind(whole(offset)));
     sql.push(&format!(" LIMIT {limit} OFFSET {offset}"));
-    rows_of(connection, &sql, |row| Ok(Handle { key: integer(row, 0)?, project: integer(row, 1)?, id: id(row, 2)? }))
+    rows_of(connection, &sql, |row| read_handle(row))
+}
+
+/// Key, project and id.
+pub(super) fn read_handle(row: &impl Cells) -> Result<Handle, StoreError> {
+    Ok(Handle { key: integer(row, 0)?, project: integer(row, 1)?, id: id(row, 2)? })
 }
 
 pub(super) fn count<C: Connection>(connection: &C, query: &Query) -> Result<u64, StoreError> {

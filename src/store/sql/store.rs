@@ -139,6 +139,7 @@ impl<B: Backend> Store for SqlStore<B> {
     }
 
     async fn find(&self, query: Query, order: Order, limit: u64, offset: u64) -> Result<Vec<Handle>, StoreError> {
+        let query = query.by_type();
         self.0.read(move |connection| read::find(connection, &query, &order, limit, offset)).await
     }
 
@@ -149,21 +150,25 @@ impl<B: Backend> Store for SqlStore<B> {
         limit: u64,
         offset: u64,
     ) -> Result<(Vec<Handle>, u64), StoreError> {
+        let query = query.by_type();
         if query.reads_payloads() {
             // Counted on all processors.
             let total = self.count(query.clone()).await?;
-            let keys = if offset < total { self.find(query, order, limit, offset).await? } else { Vec::new() };
+            let rest = total.saturating_sub(offset).min(limit);
+            let keys = if rest > 0 { self.find(query, order, rest, offset).await? } else { Vec::new() };
             return Ok((keys, total));
         }
         let read = move |connection: &B::Connection| {
             let total = read::count(connection, &query)?;
-            let keys = if offset < total { read::find(connection, &query, &order, limit, offset)? } else { Vec::new() };
+            let rest = total.saturating_sub(offset).min(limit);
+            let keys = if rest > 0 { read::find(connection, &query, &order, rest, offset)? } else { Vec::new() };
             Ok((keys, total))
         };
         self.0.read(read).await
     }
 
     async fn count(&self, query: Query) -> Result<u64, StoreError> {
+        let query = query.by_type();
         if !query.reads_payloads() {
             return self.0.read(move |connection| read::count(connection, &query)).await;
         }
@@ -245,7 +250,7 @@ impl<B: Backend> Store for SqlStore<B> {
     }
 
     async fn stats(&self, query: Query) -> Result<Stats, StoreError> {
-        let query = Arc::new(query);
+        let query = Arc::new(query.by_type());
         let parts = parts();
         let asked = Arc::clone(&query);
         let plan = move |connection: &B::Connection| {
@@ -271,7 +276,7 @@ impl<B: Backend> Store for SqlStore<B> {
     }
 
     async fn series(&self, asked: SeriesQuery) -> Result<Series, StoreError> {
-        let asked = Arc::new(asked);
+        let asked = Arc::new(SeriesQuery { query: asked.query.by_type(), ..asked });
         let query = Arc::clone(&asked);
         if matches!(asked.amount, Amount::Score(_)) {
             let groups = self.0.read(move |connection| series::scores(connection, &query)).await?;
