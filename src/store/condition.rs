@@ -1,7 +1,8 @@
 //! Conditions in SQL. Everything a client sends becomes a bound parameter; the text is ours alone.
 
+use super::postgres::text::rough;
 use super::query::{Kind, Order, Query, SortField};
-use super::sql::{Dialect, Param};
+use super::sql::{Dialect, Param, Pattern};
 use super::tables::Table;
 use crate::filter::{Absent, Filter, Kind as FieldKind, Wanted};
 use crate::json_path::JsonPath;
@@ -53,6 +54,13 @@ impl Sql {
             Dialect::Sqlite => self.bind_text(path),
             Dialect::Postgres => self.bind_text(JsonPath::parse(path).map(|path| path.steps()).unwrap_or_default()),
         }
+    }
+
+    /// Binds a pattern that is looked for.
+    pub(super) fn bind_pattern(&mut self, pattern: &str) -> Pattern {
+        let whole = self.bind_text(pattern);
+        let rough = if self.dialect == Dialect::Postgres { rough(pattern) } else { None };
+        Pattern { whole, rough: rough.map(|rough| self.bind_text(rough)) }
     }
 
     fn bind_text(&mut self, text: impl Into<String>) -> String {
@@ -150,8 +158,8 @@ pub(super) fn filtered(query: &Query, order: Option<&Order>, selected: &str, sql
         sql.push(" AND (").push(&condition).push(")");
     }
     if let Some(pattern) = &query.search {
-        let place = sql.bind_text(pattern);
-        let found = (table.search)(sql.dialect, &place);
+        let pattern = sql.bind_pattern(pattern);
+        let found = (table.search)(sql.dialect, &pattern);
         sql.push(" AND ").push(&found);
     }
 }
@@ -260,9 +268,12 @@ fn text_condition(filter: &Filter, folded: &str, value: &str, sql: &mut Sql) -> 
     let exact = folded == value;
     match filter.operator {
         Operator::Contains | Operator::NotContains => {
-            let place = sql.bind_text(text);
-            let has =
-                if exact { format!("has_exact_text({value}, {place})") } else { sql.dialect.has_text(value, &place) };
+            let has = if exact {
+                format!("has_exact_text({value}, {})", sql.bind_text(text))
+            } else {
+                let pattern = sql.bind_pattern(text);
+                sql.dialect.has_text(value, &pattern)
+            };
             if filter.operator == Operator::Contains { has } else { format!("NOT {has}") }
         }
         operator => {
@@ -330,20 +341,21 @@ fn dictionary_condition(filter: &Filter, value: &str, sql: &mut Sql) -> String {
 }
 
 fn list_condition(filter: &Filter, value: &str, sql: &mut Sql) -> String {
-    let some = |test: &str| format!("(EXISTS (SELECT 1 FROM json_each({value}) t WHERE {test}) IS TRUE)");
-    match filter.operator {
-        Operator::IsEmpty => format!("{value} = '[]'"),
-        Operator::IsNotEmpty => format!("{value} <> '[]'"),
-        operator => {
-            let place = sql.bind_text(wanted_text(filter));
-            match operator {
-                Operator::Equal => some(&format!("t.value = {place}")),
-                Operator::NotEqual => format!("NOT {}", some(&format!("t.value = {place}"))),
-                Operator::NotContains => format!("NOT {}", some(&format!("has_text(t.value, {place})"))),
-                _ => some(&format!("has_text(t.value, {place})")),
-            }
+    let wanted = wanted_text(filter);
+    let some = match filter.operator {
+        Operator::IsEmpty => return format!("{value} = '[]'"),
+        Operator::IsNotEmpty => return format!("{value} <> '[]'"),
+        Operator::Equal | Operator::NotEqual => {
+            let place = sql.bind_text(wanted);
+            format!("(EXISTS (SELECT 1 FROM json_each({value}) t WHERE t.value = {place}) IS TRUE)")
         }
-    }
+        _ => {
+            let pattern = sql.bind_pattern(wanted);
+            format!("({} IS TRUE)", Dialect::has_item(value, &pattern))
+        }
+    };
+    let not = matches!(filter.operator, Operator::NotEqual | Operator::NotContains);
+    if not { format!("NOT {some}") } else { some }
 }
 
 fn enum_condition(filter: &Filter, value: &str, sql: &mut Sql) -> String {

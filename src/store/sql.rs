@@ -83,12 +83,26 @@ impl Dialect {
 
     /// Whether a pattern is in a text. What is said of JSON is asked of it as it is stored, where there is no other way to
     /// look at it without a copy.
-    pub(super) fn has_text(self, text: &str, pattern: &str) -> String {
+    pub(super) fn has_text(self, text: &str, pattern: &Pattern) -> String {
+        let whole = &pattern.whole;
         let json = text.strip_prefix("plain_json(").and_then(|rest| rest.strip_suffix(')'));
         match (self, json) {
-            (Self::Sqlite, Some(json)) => format!("json_has_text({json}, {pattern})"),
-            _ => format!("has_text({text}, {pattern})"),
+            (Self::Sqlite, Some(json)) => format!("json_has_text({json}, {whole})"),
+            // Of letters that are escaped, nothing is known.
+            (Self::Postgres, Some(json)) => {
+                format!("({}has_text({text}, {whole}))", pattern.roughly(json, r"'%\\u%', '%\\/%'"))
+            }
+            _ => format!("({}has_text({text}, {whole}))", pattern.roughly(text, "")),
         }
+    }
+
+    /// Whether a pattern is in an item of a list of texts, as this server writes them.
+    pub(super) fn has_item(list: &str, pattern: &Pattern) -> String {
+        format!(
+            "({}EXISTS (SELECT 1 FROM json_each({list}) t WHERE has_text(t.value, {})))",
+            pattern.roughly(list, r"'%\\%'"),
+            pattern.whole
+        )
     }
 
     /// Whether a text begins with another, which may have any bytes.
@@ -136,6 +150,27 @@ impl Dialect {
             (Self::Sqlite, _) => String::new(),
             (Self::Postgres, Keep::Unchanged) => format!(" FOR SHARE OF {alias}"),
             (Self::Postgres, Keep::Mine) => format!(" FOR UPDATE OF {alias}"),
+        }
+    }
+}
+
+/// A pattern that is looked for, by the places where it is bound.
+#[derive(Debug, Clone)]
+pub(super) struct Pattern {
+    pub whole: String,
+    /// A pattern for `LIKE`, which is soon looked for: what has not got that has not got the whole.
+    pub rough: Option<String>,
+}
+
+impl Pattern {
+    /// What is asked first of a text, with ` AND ` after it; `others` are further patterns of which one is enough.
+    fn roughly(&self, text: &str, others: &str) -> String {
+        let Some(rough) = &self.rough else { return String::new() };
+        let lower = format!("lower(coalesce({text}, '') COLLATE \"C\")");
+        if others.is_empty() {
+            format!("{lower} LIKE {rough} AND ")
+        } else {
+            format!("{lower} LIKE ANY (ARRAY[{rough}, {others}]) AND ")
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Where what is asked for stands, and what of it can be searched and sorted by.
 
 use super::query::Kind;
-use super::sql::{self, Dialect};
+use super::sql::{self, Dialect, Pattern};
 use crate::filter::{SPAN_SCORES_SQL, TRACE_SCORES_SQL, thread_sql};
 
 /// The tables of one kind of thing. In SQL, `s` is its row, `p` its payloads, `u` what the spans of a trace amount to,
@@ -15,7 +15,7 @@ pub(super) struct Table {
     /// The token counts.
     pub usage: &'static str,
     /// The condition that a search of a pattern sets, which is bound at this place.
-    pub search: fn(Dialect, &str) -> String,
+    pub search: fn(Dialect, &Pattern) -> String,
     /// The order of equal ones.
     pub order: &'static str,
     /// What a field is sorted by.
@@ -95,12 +95,12 @@ static THREADS: Table = Table {
     usage: thread_sql::USAGE,
     search: |dialect, pattern| {
         let payloads = dialect.payloads(&sql::TRACES, "m", "q");
-        let [input, output] =
-            ["input", "output"].map(|column| dialect.has_text(&format!("plain_json(q.{column})"), pattern));
+        let [name, id, input, output] =
+            ["s.thread_id", "uuid_text(m.id)", "plain_json(q.input)", "plain_json(q.output)"]
+                .map(|text| dialect.has_text(text, pattern));
         format!(
-            "(has_text(s.thread_id, {pattern}) OR EXISTS (SELECT 1 FROM members m{payloads} \
-             WHERE m.project = s.project AND m.thread_id = s.thread_id \
-             AND (has_text(uuid_text(m.id), {pattern}) OR {input} OR {output})))"
+            "({name} OR EXISTS (SELECT 1 FROM members m{payloads} \
+             WHERE m.project = s.project AND m.thread_id = s.thread_id AND ({id} OR {input} OR {output})))"
         )
     },
     order: thread_sql::ORDER,
@@ -127,12 +127,9 @@ impl Kind {
 }
 
 /// Whether a pattern is in one of these texts of `s`, or in one of its tags.
-fn found(dialect: Dialect, texts: &[&str], pattern: &str) -> String {
+fn found(dialect: Dialect, texts: &[&str], pattern: &Pattern) -> String {
     let any: Vec<String> = texts.iter().map(|text| dialect.has_text(text, pattern)).collect();
-    format!(
-        "({} OR EXISTS (SELECT 1 FROM json_each(coalesce(s.tags, '[]')) t WHERE has_text(t.value, {pattern})))",
-        any.join(" OR ")
-    )
+    format!("({} OR {})", any.join(" OR "), Dialect::has_item("coalesce(s.tags, '[]')", pattern))
 }
 
 /// What all are sorted by alike.
