@@ -11,6 +11,7 @@ mod manage;
 mod param;
 mod purge;
 mod read;
+mod remove_traces;
 mod save;
 mod series;
 mod stats;

@@ -249,7 +249,7 @@ fn writes(seeded: &Seeded) -> Vec<Asked> {
 }
 
 /// A server that tells its statements in a file.
-fn start(home: &Home) -> Process {
+pub(crate) fn start(home: &Home) -> Process {
     let (log, ready) = (home.folder().join("log"), home.folder().join("ready"));
     let mut command = Command::new(BINARY);
     command.args(["serve", "--listen", "127.0.0.1:0", "--database", &home.url(), "--ready-file"]).arg(&ready);

@@ -3,6 +3,7 @@
 
 mod clusters;
 mod faults;
+mod many;
 mod pooler;
 mod privileges;
 mod proxy;

@@ -1,14 +1,19 @@
 //! Changes beside the rows, carried out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem::discriminant;
 use std::sync::Arc;
 
-use super::table::{DELETE_ATTACHMENTS, DELETE_COMMENTS, DELETE_SCORES, PUT_SCORE};
+use super::purge::Gone;
+use super::remove_traces::{remove_spans, remove_traces};
+use super::table::{
+    DELETE_COMMENTS, DELETE_NAMED_COMMENTS, DELETE_NAMED_THREADS, DELETE_SCORES, MAKE_THREADS, PUT_SCORE, TAG_THREADS,
+};
 use super::workspaces::Workspaces;
-use super::{Connection, Keep, Param, attachments, first, id, integer, params, purge, rows};
+use super::{Connection, Param, attachments, first, id, params, purge, rows, text};
 use crate::model::Id;
 use crate::record::{Entity, Score, Target};
-use crate::store::apply::{Effect, ThreadKey};
+use crate::store::apply::{Effect, Key, ThreadKey};
 use crate::store::{Caller, StoreError};
 
 /// Empty: a score that was given outside of any annotation queue.
@@ -24,62 +29,88 @@ pub(super) fn carry_out<C: Connection>(
     now: i64,
 ) -> Result<(), StoreError> {
     let mut at_once = purge::SPANS_AT_ONCE;
-    let mut scores = Vec::new();
+    let mut alike = Alike::default();
+    let mut kind = None;
     for effect in effects {
-        let effect = match effect {
-            Effect::PutScore { caller, score } => {
-                scores.push((caller, score));
-                continue;
-            }
-            effect => effect,
-        };
-        // What comes after it may be about it.
-        put_scores(connection, workspaces, &std::mem::take(&mut scores), now)?;
-        carry_out_one(connection, workspaces, effect, &mut at_once, now)?;
+        // What comes after others may be about them.
+        if kind.replace(discriminant(&effect)).is_some_and(|kind| kind != discriminant(&effect)) {
+            std::mem::take(&mut alike).carry_out(connection, workspaces, &mut at_once, now)?;
+        }
+        match effect {
+            Effect::PutScore { caller, score } => alike.scores.push((caller, score)),
+            Effect::ScoreThread { caller, thread, score } => alike.thread_scores.push((caller, thread, score)),
+            Effect::TagThread { id, tags } => drop(alike.thread_tags.insert(id, tags)),
+            Effect::DeleteSpan { span, key } => alike.spans.push((span, key)),
+            Effect::DeleteTrace { trace } => alike.traces.push(trace),
+            Effect::DeleteThread { workspace, thread } => alike.threads.push((workspace, thread)),
+            Effect::DeleteComment { comment } => alike.comments.push(comment),
+            effect => carry_out_one(connection, workspaces, effect, now)?,
+        }
     }
-    put_scores(connection, workspaces, &scores, now)
+    alike.carry_out(connection, workspaces, &mut at_once, now)
+}
+
+/// Changes of one kind that follow each other, carried out together.
+#[derive(Debug, Default)]
+struct Alike {
+    scores: Vec<(Caller, Score)>,
+    thread_scores: Vec<(Caller, ThreadKey, Score)>,
+    /// By the threads' ids, the last that each got.
+    thread_tags: BTreeMap<Id, Vec<String>>,
+    /// With their keys.
+    spans: Vec<(Key, i64)>,
+    traces: Vec<Key>,
+    /// With their workspaces.
+    threads: Vec<(Arc<str>, ThreadKey)>,
+    comments: Vec<Key>,
+}
+
+impl Alike {
+    fn carry_out<C: Connection>(
+        self,
+        connection: &C,
+        workspaces: &mut Workspaces,
+        at_once: &mut i64,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let Self { scores, thread_scores, thread_tags, spans, traces, threads, comments } = self;
+        put_scores(connection, workspaces, &scores, now)?;
+        score_threads(connection, workspaces, thread_scores, now)?;
+        let tags = thread_tags.iter().map(|(id, tags)| {
+            let tags = (!tags.is_empty()).then(|| serde_json::to_string(tags).unwrap_or_default());
+            vec![id.into(), tags.into()]
+        });
+        connection.many(&TAG_THREADS, tags)?;
+        let mut gone = Vec::with_capacity(spans.len());
+        for ((workspace, id), key) in spans {
+            if let Some(workspace) = workspaces.find(connection, &workspace)? {
+                gone.push(Gone { workspace, id, key });
+            }
+        }
+        remove_spans(connection, gone)?;
+        remove_traces(connection, workspaces, traces, at_once)?;
+        remove_threads(connection, workspaces, &threads)?;
+        let mut named = Vec::with_capacity(comments.len());
+        for (workspace, id) in &comments {
+            if let Some(workspace) = workspaces.find(connection, workspace)? {
+                named.push(vec![workspace.into(), id.into()]);
+            }
+        }
+        connection.many(&DELETE_NAMED_COMMENTS, named.into_iter())
+    }
 }
 
 fn carry_out_one<C: Connection>(
     connection: &C,
     workspaces: &mut Workspaces,
     effect: Effect,
-    at_once: &mut i64,
     now: i64,
 ) -> Result<(), StoreError> {
     match effect {
-        Effect::DeleteSpan { span, key } => {
-            let Some(workspace) = workspaces.find(connection, &span.0)? else { return Ok(()) };
-            let sql = "DELETE FROM spans WHERE workspace = ?1 AND id = ?2 AND key = ?3";
-            // The payloads go with the row.
-            connection.execute(sql, params![workspace, &span.1, key])?;
-            delete_all_of(connection, workspace, Entity::Span, &span.1)?;
-        }
         Effect::MoveSpan { span, key, trace_id } => {
             let Some(workspace) = workspaces.find(connection, &span.0)? else { return Ok(()) };
             let sql = "UPDATE spans SET trace_id = ?4 WHERE workspace = ?1 AND id = ?2 AND key = ?3";
             connection.execute(sql, params![workspace, &span.1, key, &trace_id])?;
-        }
-        Effect::DeleteTrace { trace } => {
-            let Some(workspace) = workspaces.find(connection, &trace.0)? else { return Ok(()) };
-            delete_trace(connection, workspace, trace.1, at_once)?;
-        }
-        Effect::TagThread { id, tags } => {
-            let tags = (!tags.is_empty()).then(|| serde_json::to_string(&tags).unwrap_or_default());
-            connection.execute("UPDATE threads SET tags = ?2 WHERE id = ?1", params![&id, tags])?;
-        }
-        Effect::DeleteThread { workspace, thread } => {
-            let Some(workspace) = workspaces.find(connection, &workspace)? else { return Ok(()) };
-            let Some(id) = thread_id(connection, &thread)? else { return Ok(()) };
-            delete_said_of(connection, Entity::Thread, std::iter::once((workspace, &id)))?;
-            connection.execute("DELETE FROM threads WHERE id = ?1", params![&id])?;
-        }
-        Effect::ScoreThread { caller, thread, mut score } => {
-            match thread_id(connection, &thread)? {
-                Some(id) => score.target.id = id,
-                None => make_thread(connection, &thread, score.target.id, &caller.user, now)?,
-            }
-            put_scores(connection, workspaces, &[(caller, score)], now)?;
         }
         Effect::DeleteThreadScores { workspace, thread, names, author, queue_id } => {
             let Some(id) = thread_id(connection, &thread)? else { return Ok(()) };
@@ -88,7 +119,6 @@ fn carry_out_one<C: Connection>(
                 delete_scores(connection, workspaces, &workspace, target, &name, author.as_deref(), queue_id)?;
             }
         }
-        Effect::PutScore { caller, score } => put_scores(connection, workspaces, &[(caller, score)], now)?,
         Effect::DeleteScores { workspace, target, name, author, queue_id } => {
             delete_scores(connection, workspaces, &workspace, target, &name, author.as_deref(), queue_id)?;
         }
@@ -107,16 +137,19 @@ fn carry_out_one<C: Connection>(
                        last_updated_by = ?5 WHERE workspace = ?1 AND id = ?2";
             connection.execute(sql, params![workspace, &id, text, now, &caller.user])?;
         }
-        Effect::DeleteComment { comment } => {
-            let Some(workspace) = workspaces.find(connection, &comment.0)? else { return Ok(()) };
-            let sql = "DELETE FROM comments WHERE workspace = ?1 AND id = ?2";
-            connection.execute(sql, params![workspace, &comment.1])?;
-        }
         Effect::PutAttachment { project, attached } => attachments::put(connection, workspaces, project, attached)?,
         Effect::DeleteAttachments { workspace, project, target, names } => {
             let Some(workspace) = workspaces.find(connection, &workspace)? else { return Ok(()) };
             attachments::delete(connection, workspace, project, target, &names)?;
         }
+        // Carried out together with those that are alike.
+        Effect::DeleteSpan { .. }
+        | Effect::DeleteThread { .. }
+        | Effect::PutScore { .. }
+        | Effect::ScoreThread { .. }
+        | Effect::TagThread { .. }
+        | Effect::DeleteTrace { .. }
+        | Effect::DeleteComment { .. } => {}
     }
     Ok(())
 }
@@ -182,17 +215,72 @@ fn thread_id<C: Connection>(connection: &C, (project, thread_id): &ThreadKey) ->
     first(connection, sql, params![*project, thread_id], |row| id(row, 0))
 }
 
-/// Makes a thread before its first trace, which is then the first that is heard of it.
-fn make_thread<C: Connection>(
+/// Puts scores of threads, which are made where there are none yet.
+fn score_threads<C: Connection>(
     connection: &C,
-    (project, thread_id): &ThreadKey,
-    id: Id,
-    user: &str,
+    workspaces: &mut Workspaces,
+    scores: Vec<(Caller, ThreadKey, Score)>,
     now: i64,
 ) -> Result<(), StoreError> {
-    let sql = "INSERT INTO threads (project, thread_id, id, created_at, created_by, last_updated_at, last_updated_by) \
-               VALUES (?1, ?2, ?3, ?4, ?5, 0, ?5)";
-    connection.execute(sql, params![*project, thread_id, &id, now, user]).map(drop)
+    let mut known = thread_ids(connection, scores.iter().map(|(_, thread, _)| thread))?;
+    let mut made: BTreeMap<&ThreadKey, (Id, &Caller)> = BTreeMap::new();
+    for (caller, thread, score) in scores.iter().filter(|(_, thread, _)| !known.contains_key(thread)) {
+        made.entry(thread).or_insert((score.target.id, caller));
+    }
+    let rows = made.iter().map(|((project, thread_id), (id, caller))| {
+        let user = Param::from(&caller.user);
+        let columns = [(*project).into(), thread_id.into(), id.into(), now.into(), user.clone(), 0_i64.into(), user];
+        columns.into()
+    });
+    connection.many(&MAKE_THREADS, rows)?;
+    known.extend(made.into_iter().map(|(thread, (id, _))| (thread.clone(), id)));
+    let scores: Vec<(Caller, Score)> = scores
+        .into_iter()
+        .map(|(caller, thread, mut score)| {
+            score.target.id = known.get(&thread).copied().unwrap_or(score.target.id);
+            (caller, score)
+        })
+        .collect();
+    put_scores(connection, workspaces, &scores, now)
+}
+
+/// Threads go, with what was said of them.
+fn remove_threads<C: Connection>(
+    connection: &C,
+    workspaces: &mut Workspaces,
+    threads: &[(Arc<str>, ThreadKey)],
+) -> Result<(), StoreError> {
+    let known = thread_ids(connection, threads.iter().map(|(_, thread)| thread))?;
+    let mut gone = Vec::with_capacity(known.len());
+    for (workspace, thread) in threads {
+        if let (Some(id), Some(workspace)) = (known.get(thread), workspaces.find(connection, workspace)?) {
+            gone.push((workspace, id));
+        }
+    }
+    delete_said_of(connection, Entity::Thread, gone.iter().copied())?;
+    connection.many(&DELETE_NAMED_THREADS, gone.iter().map(|(_, id)| vec![(*id).into()]))
+}
+
+/// The own ids of threads, of those that are there.
+fn thread_ids<'t, C: Connection>(
+    connection: &C,
+    threads: impl Iterator<Item = &'t ThreadKey>,
+) -> Result<BTreeMap<ThreadKey, Id>, StoreError> {
+    let mut names: BTreeMap<i64, BTreeSet<&str>> = BTreeMap::new();
+    for (project, thread_id) in threads {
+        names.entry(*project).or_default().insert(thread_id);
+    }
+    let sql = format!(
+        "SELECT h.thread_id, h.id FROM json_each(?2) n {} threads h ON h.project = ?1 AND h.thread_id = n.value",
+        C::DIALECT.join()
+    );
+    let mut known = BTreeMap::new();
+    for (project, names) in names {
+        let names = serde_json::to_string(&names).unwrap_or_default();
+        let found = rows(connection, &sql, params![project, names], |row| Ok((text(row, 0)?, id(row, 1)?)))?;
+        known.extend(found.into_iter().map(|(thread_id, id)| ((project, thread_id), id)));
+    }
+    Ok(known)
 }
 
 /// What names all that belongs to things of one kind.
@@ -211,50 +299,4 @@ pub(super) fn delete_said_of<'t, C: Connection>(
 ) -> Result<(), StoreError> {
     connection.many(&DELETE_SCORES, of_things(entity, things.clone()))?;
     connection.many(&DELETE_COMMENTS, of_things(entity, things))
-}
-
-/// Scores, comments and attachments of one thing go.
-fn delete_all_of<C: Connection>(connection: &C, workspace: i64, entity: Entity, id: &Id) -> Result<(), StoreError> {
-    let thing = std::iter::once((workspace, id));
-    delete_said_of(connection, entity, thing.clone())?;
-    connection.many(&DELETE_ATTACHMENTS, of_things(entity, thing))
-}
-
-/// A trace goes with its spans, whatever project they are in, and with what was summed up of them. Spans beyond
-/// `at_once` are gone, but removed later.
-fn delete_trace<C: Connection>(connection: &C, workspace: i64, id: Id, at_once: &mut i64) -> Result<(), StoreError> {
-    let kept = C::DIALECT.keep("u", Keep::Mine);
-    let sums = format!(
-        "SELECT u.project, u.spans FROM trace_sums u WHERE u.workspace = ?1 AND u.trace_id = ?2 ORDER BY u.project{kept}"
-    );
-    let sums = rows(connection, &sums, params![workspace, &id], |row| Ok((integer(row, 0)?, integer(row, 1)?)))?;
-    let count = format!(
-        "INSERT INTO project_span_counts (project, type, spans) \
-         SELECT u.project, CAST(t.value AS BIGINT), -CASE CAST(t.value AS BIGINT) WHEN 1 THEN u.general_spans \
-             WHEN 2 THEN u.tool_spans WHEN 3 THEN u.llm_spans WHEN 4 THEN u.guardrail_spans \
-             ELSE u.spans - u.general_spans - u.tool_spans - u.llm_spans - u.guardrail_spans END \
-         FROM trace_sums u, json_each('[0,1,2,3,4]') t WHERE u.workspace = ?1 AND u.trace_id = ?2 \
-         ON CONFLICT {} DO UPDATE SET spans = project_span_counts.spans + excluded.spans",
-        C::DIALECT.counter("project, type")
-    );
-    connection.execute(&count, params![workspace, &id])?;
-    for (project, spans) in sums {
-        if spans > *at_once {
-            purge::later(connection, project, id)?;
-            continue;
-        }
-        *at_once -= spans;
-        for table in ["scores", "comments", "attachments"] {
-            let sql = format!(
-                "DELETE FROM {table} WHERE workspace = ?1 AND entity = {} \
-                 AND entity_id IN (SELECT id FROM spans WHERE project = ?2 AND trace_id = ?3)",
-                Entity::Span.code()
-            );
-            connection.execute(&sql, params![workspace, project, &id])?;
-        }
-        connection.execute("DELETE FROM spans WHERE project = ?1 AND trace_id = ?2", params![project, &id])?;
-    }
-    connection.execute("DELETE FROM trace_sums WHERE workspace = ?1 AND trace_id = ?2", params![workspace, &id])?;
-    connection.execute("DELETE FROM traces WHERE workspace = ?1 AND id = ?2", params![workspace, &id])?;
-    delete_all_of(connection, workspace, Entity::Trace, &id)
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::purge::Gone;
 use super::workspaces::Workspaces;
-use super::{Connection, Keep, SPANS, TRACES, Wanted as WantedRows, first, id, integer, params, purge, rows, text};
+use super::{
+    Connection, Keep, Param, SPANS, TRACES, Wanted as WantedRows, first, id, integer, params, purge, rows, text,
+};
 use crate::model::Id;
 use crate::record::{Entity, Row, Target};
 use crate::store::apply::{Commit, Key, Wanted, WantedThread};
@@ -128,6 +130,26 @@ fn projects_by_name<'w, C: Connection>(
     Ok(unknown)
 }
 
+/// Ids that are looked up at once.
+const IDS_AT_ONCE: usize = 500;
+
+/// Ids of each workspace, in order, not too many at a time.
+fn few<'k>(keys: impl Iterator<Item = &'k Key>) -> Vec<(&'k Arc<str>, Vec<Id>)> {
+    let mut keys: Vec<&Key> = keys.collect();
+    keys.sort_unstable();
+    let alike = keys.chunk_by(|one, other| one.0 == other.0).flat_map(|keys| keys.chunks(IDS_AT_ONCE));
+    alike.filter_map(|keys| Some((&keys.first()?.0, keys.iter().map(|key| key.1).collect()))).collect()
+}
+
+/// Places for so many ids behind that of a workspace.
+fn places(ids: usize) -> String {
+    (0..ids).map(|at| format!("?{}", at + 2)).collect::<Vec<_>>().join(", ")
+}
+
+fn of_ids(workspace: i64, ids: &[Id]) -> Vec<Param<'_>> {
+    [workspace.into()].into_iter().chain(ids.iter().map(Param::from)).collect()
+}
+
 /// Looks up threads. Returns the traces of those that are to go, without those that are loaded anyway.
 fn threads<C: Connection>(
     connection: &C,
@@ -137,22 +159,21 @@ fn threads<C: Connection>(
 ) -> Result<Vec<Key>, StoreError> {
     const COLUMNS: &str = "h.id, h.project, h.thread_id, h.tags";
     let kept = C::DIALECT.keep("h", Keep::Mine);
-    let know = |commit: &mut Commit, workspace: &Arc<str>, sql: &str, params: &[super::Param<'_>]| {
+    let know = |commit: &mut Commit, workspace: &Arc<str>, sql: &str, params: &[Param<'_>]| {
         connection.each(sql, params, |row| {
             let thread = (integer(row, 1)?, text(row, 2)?);
             commit.know_thread((Arc::clone(workspace), id(row, 0)?), thread, json(row, 3, "tags")?.unwrap_or_default());
             Ok(true)
         })
     };
-    let by_id = format!(
-        "SELECT {COLUMNS} FROM threads h JOIN projects j ON j.key = h.project WHERE h.id = ?1 AND j.workspace = ?2 \
-         AND j.deleted_at IS NULL{kept}"
-    );
-    let mut thread_ids: Vec<_> = wanted.thread_ids.iter().collect();
-    thread_ids.sort_unstable();
-    for (workspace, id) in thread_ids {
+    for (workspace, threads) in few(wanted.thread_ids.iter()) {
         let Some(key) = workspaces.find(connection, workspace)? else { continue };
-        know(commit, workspace, &by_id, params![id, key])?;
+        let by_id = format!(
+            "SELECT {COLUMNS} FROM threads h JOIN projects j ON j.key = h.project WHERE j.workspace = ?1 \
+             AND j.deleted_at IS NULL AND h.id IN ({}) ORDER BY h.id{kept}",
+            places(threads.len())
+        );
+        know(commit, workspace, &by_id, &of_ids(key, &threads))?;
     }
     let join = C::DIALECT.join();
     let by_name = format!(
@@ -250,15 +271,19 @@ fn comments<C: Connection>(
     wanted: &Wanted,
     workspaces: &mut Workspaces,
 ) -> Result<Vec<(Key, Target)>, StoreError> {
-    let sql = format!("SELECT entity, entity_id FROM comments c WHERE workspace = ?1 AND id = ?2{COMMENT_IN_REACH}");
     let mut there = Vec::new();
-    for comment in &wanted.comments {
-        let Some(workspace) = workspaces.find(connection, &comment.0)? else { continue };
-        let found = first(connection, &sql, params![workspace, &comment.1], |row| {
-            let id = id(row, 1)?;
-            Ok(entity(integer(row, 0)?).map(|entity| Target { entity, id }))
+    for (workspace, comments) in few(wanted.comments.iter()) {
+        let Some(key) = workspaces.find(connection, workspace)? else { continue };
+        let sql = format!(
+            "SELECT c.id, c.entity, c.entity_id FROM comments c WHERE c.workspace = ?1 AND c.id IN ({}){COMMENT_IN_REACH}",
+            places(comments.len())
+        );
+        let found = rows(connection, &sql, &of_ids(key, &comments), |row| {
+            Ok((id(row, 0)?, entity(integer(row, 1)?), id(row, 2)?))
         })?;
-        there.extend(found.flatten().map(|target| (comment.clone(), target)));
+        there.extend(found.into_iter().filter_map(|(comment, entity, id)| {
+            Some(((Arc::clone(workspace), comment), Target { entity: entity?, id }))
+        }));
     }
     Ok(there)
 }

@@ -235,6 +235,12 @@ pub(super) static DELETE_SPANS: Statement = delete("spans", ROW);
 
 pub(super) static DELETE_TRACES: Statement = delete("traces", ROW);
 
+pub(super) static DELETE_NAMED_TRACES: Statement = delete("traces", ROW.split_at(IDENTITY).0);
+
+pub(super) static DELETE_NAMED_COMMENTS: Statement = delete("comments", &[integer("workspace"), bytes("id")]);
+
+pub(super) static DELETE_NAMED_THREADS: Statement = delete("threads", &[bytes("id")]);
+
 pub(super) static DELETE_THREADS: Statement = delete("threads", &[integer("key")]);
 
 pub(super) static COUNT_SPANS: Statement = Statement {
@@ -328,6 +334,28 @@ pub(super) static PUT_THREADS_CLOSED: Statement = Statement {
     verb: Verb::Insert(Some(|dialect| thread_conflict(dialect, "closed = excluded.closed, "))),
     table: "threads",
     columns: THREAD,
+    spelled: OnceLock::new(),
+};
+
+/// A thread that is scored before its first trace, which is then the first that is heard of it.
+pub(super) static MAKE_THREADS: Statement =
+    Statement { verb: Verb::Insert(None), table: "threads", columns: MADE_THREAD, spelled: OnceLock::new() };
+
+const MADE_THREAD: &[Column] = &[
+    integer("project"),
+    text("thread_id"),
+    bytes("id"),
+    integer("created_at"),
+    text("created_by"),
+    integer("last_updated_at"),
+    text("last_updated_by"),
+];
+
+/// A thread gets these tags.
+pub(super) static TAG_THREADS: Statement = Statement {
+    verb: Verb::Update(1),
+    table: "threads",
+    columns: &[bytes("id"), text("tags")],
     spelled: OnceLock::new(),
 };
 
