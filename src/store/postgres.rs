@@ -13,6 +13,7 @@ mod migrate;
 mod readers;
 pub(super) mod text;
 mod writer;
+mod writes;
 
 use std::sync::Arc;
 use std::time::Duration;

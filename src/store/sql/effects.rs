@@ -5,7 +5,7 @@ use std::mem::discriminant;
 use std::sync::Arc;
 
 use super::purge::Gone;
-use super::remove_traces::{remove_spans, remove_traces};
+use super::remove_traces::remove_traces;
 use super::table::{
     DELETE_COMMENTS, DELETE_NAMED_COMMENTS, DELETE_NAMED_THREADS, DELETE_SCORES, MAKE_THREADS, PUT_SCORE, TAG_THREADS,
 };
@@ -87,7 +87,9 @@ impl Alike {
                 gone.push(Gone { workspace, id, key });
             }
         }
-        remove_spans(connection, gone)?;
+        // As everybody who changes rows goes through them.
+        gone.sort_unstable_by_key(|gone| (gone.workspace, gone.id));
+        purge::remove_spans(connection, &gone)?;
         remove_traces(connection, workspaces, traces, at_once)?;
         remove_threads(connection, workspaces, &threads)?;
         let mut named = Vec::with_capacity(comments.len());

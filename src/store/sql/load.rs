@@ -258,7 +258,7 @@ fn each_row<C: Connection, F>(
         for key in rest {
             know(key.clone(), None);
         }
-        purge::remove_with_trace(connection, &with_trace)?;
+        purge::remove_spans(connection, &with_trace)?;
         // What was counted and summed up there is asked for by nobody.
         purge::remove(connection, of, &lost)?;
     }

@@ -39,11 +39,11 @@ pub(super) fn make_way<C: Connection>(connection: &C, workspace: i64, span: Id) 
         gone.push(Gone { workspace, id: id(row, 0)?, key: integer(row, 1)? });
         Ok(())
     })?;
-    remove_with_trace(connection, &gone)
+    remove_spans(connection, &gone)
 }
 
-/// Removes spans of deleted traces.
-pub(super) fn remove_with_trace<C: Connection>(connection: &C, gone: &[Gone]) -> Result<(), StoreError> {
+/// Spans go, with all that belongs to them.
+pub(super) fn remove_spans<C: Connection>(connection: &C, gone: &[Gone]) -> Result<(), StoreError> {
     remove(connection, Entity::Span, gone)?;
     delete_attachments_of(connection, Entity::Span, gone)
 }
@@ -68,7 +68,7 @@ fn piece_of_trace<C: Connection>(connection: &C) -> Result<bool, StoreError> {
          ORDER BY s.parent_span_id NULLS FIRST, s.id LIMIT {PIECE_ROWS}"
     );
     let gone = gone(connection, &sql, params![project, &trace_id, last_span])?;
-    remove_with_trace(connection, &gone)?;
+    remove_spans(connection, &gone)?;
     if gone.len() < PIECE_ROWS {
         connection.execute("DELETE FROM purges WHERE key = ?1", params![key])?;
     }

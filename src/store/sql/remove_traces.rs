@@ -99,16 +99,9 @@ fn remove_spans_of<C: Connection>(
         gone.push(Gone { workspace, id: id(row, 0)?, key: integer(row, 1)? });
         Ok(())
     })?;
-    remove_spans(connection, gone)
-}
-
-/// Spans go, with all that belongs to them.
-pub(super) fn remove_spans<C: Connection>(connection: &C, mut gone: Vec<Gone>) -> Result<(), StoreError> {
     // As everybody who changes rows goes through them.
-    gone.sort_unstable_by_key(|gone| (gone.workspace, gone.id));
-    purge::remove(connection, Entity::Span, &gone)?;
-    let things = gone.iter().map(|gone| (gone.workspace, &gone.id));
-    connection.many(&DELETE_ATTACHMENTS, of_things(Entity::Span, things))
+    gone.sort_unstable_by_key(|gone| gone.id);
+    purge::remove_spans(connection, &gone)
 }
 
 /// Spans of traces that go no longer count.
