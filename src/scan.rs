@@ -105,8 +105,17 @@ impl Scan<'_> {
 /// # Errors
 /// The first place that is deeper or longer than `limits` allow.
 pub fn scan<'a>(text: &'a str, records: Option<Records>, limits: &JsonLimits) -> Result<Scan<'a>, OverLimit> {
-    let mut walk =
-        Walk { text, bytes: text.as_bytes(), at: 0, records, limits, frames: Vec::new(), fixes: Fixes::default() };
+    walked(text, records, limits, None)
+}
+
+fn walked<'a>(
+    text: &'a str,
+    records: Option<Records>,
+    limits: &JsonLimits,
+    odd_at: Option<usize>,
+) -> Result<Scan<'a>, OverLimit> {
+    let bytes = text.as_bytes();
+    let mut walk = Walk { text, bytes, at: 0, records, limits, frames: Vec::new(), odd_at, fixes: Fixes::default() };
     match walk.run() {
         Ok(()) | Err(Stop::Syntax) => {}
         Err(Stop::Limit(over)) => return Err(over),
@@ -177,6 +186,8 @@ struct Walk<'a, 'l> {
     records: Option<Records>,
     limits: &'l JsonLimits,
     frames: Vec<Frame<'a>>,
+    /// The last place at which a payload was seen to be no plain one: what is around it is not passed over.
+    odd_at: Option<usize>,
     fixes: Fixes,
 }
 
@@ -212,6 +223,9 @@ impl<'a> Walk<'a, '_> {
             match self.peek().ok_or(Stop::Syntax)? {
                 open @ (b'{' | b'[') => {
                     let object = open == b'{';
+                    if self.pass_over(object) {
+                        return Ok(());
+                    }
                     self.open(object)?;
                     self.space();
                     if self.peek() == Some(if object { b'}' } else { b']' }) {
@@ -236,6 +250,85 @@ impl<'a> Walk<'a, '_> {
                 _ => return Err(Stop::Syntax),
             }
         }
+    }
+
+    /// Passes over a container within a payload in which nothing is to be mended, noted or refused, and that is nearly
+    /// every one. Otherwise stays before it.
+    fn pass_over(&mut self, object: bool) -> bool {
+        if self.odd_at.is_some_and(|odd| odd >= self.at) || self.child_role(object) != Role::Payload {
+            return false;
+        }
+        match self.plain_end() {
+            Ok(end) => {
+                self.at = end;
+                true
+            }
+            Err(odd) => {
+                self.odd_at = Some(odd);
+                false
+            }
+        }
+    }
+
+    /// Where the container at hand ends; or what in it has to be looked at, or is its last byte.
+    fn plain_end(&self) -> Result<usize, usize> {
+        let JsonLimits { json_depth_max, json_string_bytes_max, json_number_chars_max, json_name_bytes_max } =
+            *self.limits;
+        let depth_max = json_depth_max.saturating_sub(self.frames.len());
+        let (mut at, mut depth) = (self.at, 0);
+        while let Some(byte) = self.bytes.get(at) {
+            match byte {
+                b'"' => {
+                    let start = at + 1;
+                    at = self.string_end(start).ok_or(self.bytes.len())?;
+                    let length = at - start;
+                    at += 1;
+                    if length > json_string_bytes_max || length > json_name_bytes_max && self.is_name(at) {
+                        return Err(start);
+                    }
+                }
+                b'{' | b'[' => {
+                    depth += 1;
+                    if depth > depth_max {
+                        return Err(at);
+                    }
+                    at += 1;
+                }
+                b'}' | b']' => {
+                    depth -= 1;
+                    at += 1;
+                    if depth == 0 {
+                        return Ok(at);
+                    }
+                }
+                b'N' | b'I' => return Err(at),
+                b'-' | b'0'..=b'9' => {
+                    let length = self.bytes[at..].iter().take_while(|byte| is_of_number(**byte)).count();
+                    if length > json_number_chars_max {
+                        return Err(at);
+                    }
+                    at += length;
+                }
+                _ => at += 1,
+            }
+        }
+        Err(self.bytes.len())
+    }
+
+    /// Where the string ends whose characters begin at `at`.
+    fn string_end(&self, mut at: usize) -> Option<usize> {
+        loop {
+            at += memchr::memchr2(b'"', b'\\', self.bytes.get(at..)?)?;
+            if self.bytes[at] == b'"' {
+                return Some(at);
+            }
+            at += 2;
+        }
+    }
+
+    /// Whether the string that ends before `at` is a name.
+    fn is_name(&self, at: usize) -> bool {
+        self.bytes[at..].iter().find(|byte| !is_space(**byte)) == Some(&b':')
     }
 
     /// Begins the next member or item of the innermost container.
@@ -376,7 +469,7 @@ impl<'a> Walk<'a, '_> {
 
     fn number(&mut self) -> Result<(), Stop> {
         let start = self.at;
-        while matches!(self.peek(), Some(b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')) {
+        while self.peek().is_some_and(is_of_number) {
             self.at += 1;
         }
         let chars_max = self.limits.json_number_chars_max;
@@ -406,7 +499,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     fn space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+        while self.peek().is_some_and(is_space) {
             self.at += 1;
         }
     }
@@ -451,6 +544,14 @@ impl<'a> Frame<'a> {
         }
         self.members.push(Member { name, start });
     }
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+}
+
+fn is_of_number(byte: u8) -> bool {
+    matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')
 }
 
 /// A string's characters, escapes resolved where they can be.
@@ -627,6 +728,19 @@ mod tests {
                 let limits = JsonLimits { json_depth_max: 50, json_string_bytes_max: 500, json_number_chars_max: 20, ..LIMITS };
                 let scanned = scan(&text, records, &limits).expect("within limits");
                 prop_assert!(matches!(scanned.text, Cow::Borrowed(_)), "{} became {}", text, scanned.text);
+            }
+        }
+
+        #[test]
+        fn what_is_passed_over_would_have_been_left_alone(value in any_json(), word in "NaN|-Infinity|Infinity|12345678901") {
+            let text = serde_json::to_string(&value).expect("serialises").replace("null", &word);
+            for text in [&text, &format!(r#"{{"input":{text},"metadata":{text}}}"#), &format!(r#"{{"spans":[{{"output":{text}}}]}}"#)] {
+                for records in [Some(Records::Whole), Some(Records::Each("spans"))] {
+                    let [quick, whole] = [None, Some(usize::MAX)].map(|odd_at| {
+                        walked(text, records, &LIMITS, odd_at).map(|scanned| (scanned.text, scanned.notes, scanned.quoted))
+                    });
+                    prop_assert_eq!(quick, whole, "{}", text);
+                }
             }
         }
 

@@ -39,12 +39,19 @@ impl Decimal {
     /// As a number to calculate with.
     #[must_use]
     pub fn exact(&self) -> BigDecimal {
+        if let Some((digits, scale)) = usual(&self.0) {
+            return BigDecimal::new(digits.into(), i64::try_from(scale).unwrap_or_default());
+        }
         BigDecimal::from_str(&self.0).unwrap_or_default()
     }
 
     /// A calculated number, cut off after so many digits of its fraction.
     #[must_use]
     pub fn cut(exact: &BigDecimal, fraction_digits: i64) -> Self {
+        let (digits, scale) = exact.as_bigint_and_scale();
+        if let (Ok(digits), Ok(scale @ 1..=SCALE_MAX)) = (i64::try_from(&*digits), usize::try_from(scale)) {
+            return Self::plain(digits, scale, usize::try_from(fraction_digits).unwrap_or_default());
+        }
         // Rounding also fills up with zeros.
         let mut text = if exact.fractional_digit_count() > fraction_digits {
             exact.with_scale_round(fraction_digits, bigdecimal::RoundingMode::Down).to_plain_string()
@@ -55,6 +62,16 @@ impl Decimal {
             text.truncate(text.trim_end_matches('0').trim_end_matches('.').len());
         }
         Self(text.into_boxed_str())
+    }
+
+    /// `digits`, of which the last `scale` are a fraction; so many of those are kept.
+    fn plain(digits: i64, scale: usize, fraction_digits: usize) -> Self {
+        let sign = if digits < 0 { "-" } else { "" };
+        let mut text = format!("{sign}{:0width$}", digits.unsigned_abs(), width = scale + 1);
+        text.insert(text.len() - scale, '.');
+        text.truncate(text.len() - scale.saturating_sub(fraction_digits));
+        text.truncate(text.trim_end_matches('0').trim_end_matches('.').len());
+        Self(if text == "-0" { "0".into() } else { text.into_boxed_str() })
     }
 
     /// Whether it is below zero.
@@ -70,10 +87,30 @@ impl Decimal {
     }
 }
 
+/// As many digits, with a sign among them, are always held by 64 bits.
+const DIGITS_OF_I64: usize = 18;
+
+/// Digits of a fraction that are written without further ado.
+const SCALE_MAX: usize = 100;
+
+/// Digits and a fraction, few enough for 64 bits, as nearly all numbers are written.
+fn usual(text: &str) -> Option<(i64, usize)> {
+    let (whole, fraction) = text.split_once('.')?;
+    let unsigned = whole.strip_prefix('-').unwrap_or(whole);
+    let digits_only = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.len() + fraction.len() > DIGITS_OF_I64 || !digits_only(unsigned) || !digits_only(fraction) {
+        return None;
+    }
+    Some((format!("{whole}{fraction}").parse().ok()?, fraction.len()))
+}
+
 impl FromStr for Decimal {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some((digits, scale)) = usual(text) {
+            return Ok(Self::plain(digits, scale, scale));
+        }
         // The exponent is bounded before a plain form is made of it: 1e999999999 has a gigabyte of digits.
         let nearest: f64 = text.parse().map_err(|_| Self::EXPECTED)?;
         if !nearest.is_finite() {
@@ -145,7 +182,21 @@ impl ToSchema for Cost {}
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn short_ways_lead_to_the_same(digits in any::<i64>(), scale in 0..30_i64, kept in 0..30_i64) {
+            let exact = BigDecimal::new(digits.into(), scale);
+            let decimal = Decimal::cut(&exact, scale);
+            prop_assert_eq!(decimal.exact(), exact.clone());
+            prop_assert_eq!(exact.to_plain_string().parse::<Decimal>().expect("plain"), decimal);
+            let cut = exact.with_scale_round(kept, bigdecimal::RoundingMode::Down);
+            prop_assert_eq!(Decimal::cut(&exact, kept).exact(), cut);
+        }
+    }
 
     #[test]
     fn the_shortest_plain_form_is_exact() {
@@ -153,6 +204,9 @@ mod tests {
             ("0", "0"),
             ("-0.0", "0"),
             ("0E-9", "0"),
+            ("-0.50", "-0.5"),
+            ("10.0", "10"),
+            ("007.10", "7.1"),
             ("1.50", "1.5"),
             ("1e2", "100"),
             ("2.50000E-7", "0.00000025"),

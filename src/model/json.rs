@@ -40,7 +40,7 @@ impl From<Box<RawValue>> for Payload {
 
 impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Box::<RawValue>::deserialize(from).map(Self::from)
+        <&RawValue>::deserialize(from).map(|raw| Self(raw.get().into()))
     }
 }
 

@@ -13,8 +13,19 @@ use super::validation::{broken, broken_set_items, rule};
 /// A list as sent: members may be null, so that a null is answered with its index and not as unreadable JSON.
 type Sent = Vec<Option<String>>;
 
+/// Tags up to which repetitions are found by comparing each with each.
+const COMPARED_MAX: usize = 8;
+
 /// Drops repetitions; the first appearance keeps its place.
-fn distinct(sent: Sent) -> Sent {
+fn distinct(mut sent: Sent) -> Sent {
+    if sent.len() <= COMPARED_MAX {
+        for at in (1..sent.len()).rev() {
+            if sent[at].is_some() && sent[..at].contains(&sent[at]) {
+                sent.remove(at);
+            }
+        }
+        return sent;
+    }
     let mut seen = HashSet::new();
     sent.into_iter().filter(|tag| tag.is_none() || seen.insert(tag.clone())).collect()
 }
