@@ -1,20 +1,22 @@
 //! Group commit: concurrent writes share a transaction, and each is answered after its commit.
 //!
-//! A bounded queue stands before one task. The task takes whatever queued up while the last commit ran, hands it to
-//! the store as one transaction, and answers everyone in it. A store that can do so makes several at once. A lone write
-//! commits at once, and the busier the server, the larger the groups. If a group fails for a reason of its own, its
-//! members are tried one by one, so that a failing one spoils only itself.
+//! What is to be written waits in a bounded queue. The store turns to it when it can make a commit, and takes what has
+//! come until then as one transaction. A store that can do so makes several at once. A lone write commits at once, and
+//! the busier the server, the larger the groups: who was just answered is waited for, a moment, if the others of the
+//! group before are there. If a group fails for a reason of its own, its members are tried one by one, so that a failing
+//! one spoils only itself.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{Caller, Manage, ManageRefusal, NotCommitted, Refusal, Store, StoreError, Submission};
+use crate::store::{Caller, Make, Manage, ManageRefusal, Pending, Refusal, Store, StoreError, Submission};
 
 /// How much may wait, and how much goes into one commit.
 #[derive(Debug, Clone, Copy, Args)]
@@ -74,17 +76,49 @@ const ROWS_A_SECOND: u64 = 1_000;
 /// Rows from which on a commit tells what pace there is: smaller ones mostly wait for the disk, whatever their size.
 const TIMED_ROWS_MIN: usize = 256;
 
+/// How long those who were just answered are waited for at most; and no longer than half of the commit before took.
+const GATHER_MAX: Duration = Duration::from_millis(1);
+
+type Answer = Result<(), SubmitError>;
+
+/// Those of a commit, with whom they go to.
+type Answers = Vec<(oneshot::Sender<Answer>, Answer)>;
+
 struct Waiting {
     submission: Submission,
     rows: usize,
     bytes: usize,
-    reply: oneshot::Sender<Result<(), SubmitError>>,
+    reply: oneshot::Sender<Answer>,
 }
 
-/// What clients of the queue and its task both see.
-#[derive(Debug)]
+/// What waits to be committed.
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Waiting>,
+    /// Rows of it.
+    rows: usize,
+    /// Whether nothing more is taken.
+    closed: bool,
+    /// How often the store was told of it and has not said that it is done.
+    turns: usize,
+    /// How many may be there soon: those of the group before, who may come again, and those who came meanwhile.
+    expected: usize,
+    /// Until when they are waited for.
+    gather_until: Option<Instant>,
+    /// Whether they are being waited for.
+    gathers: bool,
+}
+
+/// What clients of the queue and those who make commits both see.
 struct Shared {
+    store: Arc<dyn Store>,
     limits: IngestLimits,
+    queue: Mutex<Queue>,
+    /// Told when as many are there as were expected.
+    gathered: Condvar,
+    /// Told when no commit is made any more.
+    idle: Notify,
+    answers: mpsc::UnboundedSender<Answers>,
     rows: AtomicUsize,
     bytes: AtomicUsize,
     /// By commits that are large enough to tell; 0 before there was any.
@@ -95,29 +129,30 @@ struct Shared {
 
 /// The way into the queue.
 #[derive(Clone)]
-pub struct Ingest {
-    store: Arc<dyn Store>,
-    queue: mpsc::UnboundedSender<Waiting>,
-    shared: Arc<Shared>,
-}
+pub struct Ingest(Arc<Shared>);
 
 impl Ingest {
-    /// Starts the task. Once `closing` is cancelled nothing more is taken, and the task ends when everything in the
-    /// queue is answered.
+    /// Starts a task that answers. Once `closing` is cancelled nothing more is taken, and the task ends when everything
+    /// in the queue is answered.
     #[must_use]
     pub fn start(store: Arc<dyn Store>, limits: IngestLimits, closing: CancellationToken) -> (Self, JoinHandle<()>) {
-        // Unbounded as a channel: rows and bytes are counted, and bounded, before anything is sent.
-        let (queue, waiting) = mpsc::unbounded_channel();
+        // Unbounded as a channel: rows and bytes are counted, and bounded, before anything waits.
+        let (answers, answered) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
+            store,
             limits,
+            queue: Mutex::default(),
+            gathered: Condvar::new(),
+            idle: Notify::new(),
+            answers,
             rows: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             rows_a_second: AtomicU64::new(0),
             trouble: watch::Sender::new(None),
             commits: watch::Sender::new(()),
         });
-        let task = tokio::spawn(run(Arc::clone(&store), waiting, Arc::clone(&shared), closing));
-        (Self { store, queue, shared }, task)
+        let task = tokio::spawn(run(Arc::clone(&shared), answered, closing));
+        (Self(shared), task)
     }
 
     /// Has a submission stored; returns once it is durable and visible.
@@ -128,8 +163,8 @@ impl Ingest {
         let (rows, bytes) = (submission.rows(), submission.bytes());
         self.make_room(rows, bytes)?;
         let (reply, answer) = oneshot::channel();
-        if self.queue.send(Waiting { submission, rows, bytes, reply }).is_err() {
-            self.shared.release(rows, bytes);
+        if !self.0.take_up(Waiting { submission, rows, bytes, reply }) {
+            self.0.release(rows, bytes);
             return Err(SubmitError::ShuttingDown);
         }
         answer.await.unwrap_or(Err(SubmitError::ShuttingDown))
@@ -143,10 +178,10 @@ impl Ingest {
     pub async fn manage(&self, caller: Caller, change: Manage) -> Result<Result<(), ManageRefusal>, SubmitError> {
         let bytes = change.bytes();
         self.make_room(1, bytes)?;
-        let (store, shared) = (Arc::clone(&self.store), Arc::clone(&self.shared));
+        let shared = Arc::clone(&self.0);
         // On a task of its own: a client that leaves does not give the room back before the change is made.
         let task = tokio::spawn(async move {
-            let outcome = store.manage(caller, change).await.map_err(|error| failed(&error, &shared));
+            let outcome = shared.store.manage(caller, change).await.map_err(|error| failed(&error, &shared));
             shared.commits.send_replace(());
             shared.release(1, bytes);
             outcome
@@ -160,15 +195,15 @@ impl Ingest {
     /// When it is as it was.
     pub async fn reset(&self) -> Result<(), SubmitError> {
         self.check_taken()?;
-        let outcome = self.store.reset().await.map_err(|error| failed(&error, &self.shared));
-        self.shared.commits.send_replace(());
+        let outcome = self.0.store.reset().await.map_err(|error| failed(&error, &self.0));
+        self.0.commits.send_replace(());
         outcome
     }
 
     /// Is told of what was stored after it was stored.
     #[must_use]
     pub fn commits(&self) -> watch::Receiver<()> {
-        self.shared.commits.subscribe()
+        self.0.commits.subscribe()
     }
 
     /// Whether anything can be taken now: asked before a body is parsed, which would be for nothing.
@@ -177,15 +212,15 @@ impl Ingest {
     /// Why not.
     pub fn check_room(&self) -> Result<(), SubmitError> {
         self.check_taken()?;
-        if self.shared.is_full() {
-            return Err(SubmitError::Full { seconds: self.shared.seconds_to_wait() });
+        if self.0.is_full() {
+            return Err(SubmitError::Full { seconds: self.0.seconds_to_wait() });
         }
         Ok(())
     }
 
     /// Whether writes are taken at all.
     fn check_taken(&self) -> Result<(), SubmitError> {
-        if self.queue.is_closed() {
+        if self.0.queue().closed {
             return Err(SubmitError::ShuttingDown);
         }
         if let Some(reason) = self.trouble() {
@@ -197,8 +232,8 @@ impl Ingest {
     /// Takes room in the queue, if writes are taken.
     fn make_room(&self, rows: usize, bytes: usize) -> Result<(), SubmitError> {
         self.check_taken()?;
-        if !self.shared.reserve(rows, bytes) {
-            return Err(SubmitError::Full { seconds: self.shared.seconds_to_wait() });
+        if !self.0.reserve(rows, bytes) {
+            return Err(SubmitError::Full { seconds: self.0.seconds_to_wait() });
         }
         Ok(())
     }
@@ -206,7 +241,7 @@ impl Ingest {
     /// Why nothing can be stored now, if so.
     #[must_use]
     pub fn trouble(&self) -> Option<&'static str> {
-        *self.shared.trouble.borrow()
+        *self.0.trouble.borrow()
     }
 }
 
@@ -277,36 +312,30 @@ impl Shared {
     }
 }
 
-async fn run(
-    store: Arc<dyn Store>,
-    mut waiting: mpsc::UnboundedReceiver<Waiting>,
-    shared: Arc<Shared>,
-    closing: CancellationToken,
-) {
-    let at_once = store.commits_at_once();
-    let mut running = JoinSet::new();
-    let mut group = Group::default();
-    let mut open = true;
-    while open || !group.members.is_empty() || !running.is_empty() {
-        if group.is_ready(running.len(), at_once) {
-            let (store, shared, group) = (Arc::clone(&store), Arc::clone(&shared), std::mem::take(&mut group));
-            let at_once = running.len() + 1;
-            running.spawn(async move { commit(&*store, group.members, &shared, at_once).await });
-            continue;
-        }
-        let troubled = shared.trouble.borrow().is_some();
+/// Answers, and asks a store that could not be written whether it can be again.
+async fn run(shared: Arc<Shared>, mut answered: mpsc::UnboundedReceiver<Answers>, closing: CancellationToken) {
+    let mut trouble = shared.trouble.subscribe();
+    loop {
+        let (closed, is_idle) = {
+            let queue = shared.queue();
+            (queue.closed, queue.turns == 0)
+        };
+        let troubled = trouble.borrow_and_update().is_some();
         tokio::select! {
-            // What is there already belongs together.
             biased;
-            next = waiting.recv(), if open && group.has_room(shared.limits) => match next {
-                Some(next) => group.add(next),
-                None => open = false,
-            },
-            Some(_) = running.join_next() => {}
-            () = closing.cancelled(), if !waiting.is_closed() => waiting.close(),
+            Some(answers) = answered.recv() => {
+                for (reply, answer) in answers {
+                    // A client that has left is no reason to stop.
+                    let _ = reply.send(answer);
+                }
+            }
+            () = closing.cancelled(), if !closed => shared.queue().closed = true,
+            () = std::future::ready(()), if closed && is_idle => return,
+            () = shared.idle.notified() => {}
+            Ok(()) = trouble.changed() => {}
             // While the store cannot be written, it is asked now and then whether it can be again.
-            () = tokio::time::sleep(RETRY), if troubled && running.is_empty() => {
-                if store.check_writable().await.is_ok() {
+            () = tokio::time::sleep(RETRY), if troubled && is_idle => {
+                if shared.store.check_writable().await.is_ok() {
                     shared.set_trouble(None);
                 }
             }
@@ -314,67 +343,141 @@ async fn run(
     }
 }
 
-/// What goes into one commit.
-#[derive(Default)]
-struct Group {
-    members: Vec<Waiting>,
-    rows: usize,
-    bytes: usize,
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts something into the queue, if it is open.
+    fn take_up(self: &Arc<Self>, waiting: Waiting) -> bool {
+        let mut queue = self.queue();
+        if queue.closed {
+            return false;
+        }
+        queue.rows += waiting.rows;
+        queue.waiting.push_back(waiting);
+        // A small one waits for the end of the one before it: two small ones cost more than one of them together.
+        let enough = queue.rows >= TIMED_ROWS_MIN;
+        if queue.turns == 0 || enough && queue.turns < self.store.commits_at_once() {
+            queue.turns += 1;
+            drop(queue);
+            self.store.commit(Box::new(Turn { shared: Arc::clone(self), is_over: false }));
+        } else if queue.gathers && (enough || queue.waiting.len() >= queue.expected) {
+            queue.gathers = false;
+            drop(queue);
+            self.gathered.notify_one();
+        }
+        true
+    }
+
+    fn end_turn(&self, queue: &mut Queue) {
+        queue.turns -= 1;
+        // Who waits for that is told: the end, and what asks a store that could not be written.
+        if queue.turns == 0 && (queue.closed || self.trouble.borrow().is_some()) {
+            self.idle.notify_one();
+        }
+    }
+
+    /// Takes what goes into one commit, and says as one of how many that are made at once.
+    fn next_group(&self) -> (Vec<Waiting>, usize) {
+        let mut queue = self.queue();
+        while let Some(until) = queue.gather_until
+            && queue.waiting.len() < queue.expected
+            && queue.rows < TIMED_ROWS_MIN
+            && let Some(rest) = until.checked_duration_since(Instant::now()).filter(|rest| !rest.is_zero())
+        {
+            queue.gathers = true;
+            queue = self.gathered.wait_timeout(queue, rest).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        queue.gathers = false;
+        queue.gather_until = None;
+        let (mut group, mut rows, mut bytes) = (Vec::with_capacity(queue.waiting.len()), 0, 0);
+        while rows < self.limits.commit_rows_max
+            && bytes < self.limits.commit_bytes_max
+            && let Some(next) = queue.waiting.pop_front()
+        {
+            rows += next.rows;
+            bytes += next.bytes;
+            group.push(next);
+        }
+        queue.rows -= rows;
+        (group, queue.turns)
+    }
 }
 
-impl Group {
-    fn add(&mut self, next: Waiting) {
-        self.rows += next.rows;
-        self.bytes += next.bytes;
-        self.members.push(next);
-    }
+/// The store's turn to take what waits.
+struct Turn {
+    shared: Arc<Shared>,
+    is_over: bool,
+}
 
-    fn has_room(&self, limits: IngestLimits) -> bool {
-        self.rows < limits.commit_rows_max && self.bytes < limits.commit_bytes_max
+impl Pending for Turn {
+    fn commit(mut self: Box<Self>, make: Make<'_>) {
+        let shared = Arc::clone(&self.shared);
+        let (group, at_once) = shared.next_group();
+        let members = group.len();
+        let begun = Instant::now();
+        // Another turn may have taken all.
+        if !group.is_empty() {
+            commit(&shared, group, at_once, make);
+        }
+        let took = begun.elapsed();
+        let mut queue = shared.queue();
+        queue.expected = members + queue.waiting.len();
+        queue.gather_until = Some(begun + took + (took / 2).min(GATHER_MAX));
+        if queue.waiting.is_empty() {
+            self.is_over = true;
+            shared.end_turn(&mut queue);
+        } else {
+            drop(queue);
+            // What else the store was asked for comes between.
+            shared.store.commit(self);
+        }
     }
+}
 
-    /// Whether it is committed now, while so many commits run. A small one waits for the end of the one before it: two
-    /// small ones cost more than one of them together.
-    fn is_ready(&self, running: usize, at_once: usize) -> bool {
-        let enough = self.rows >= TIMED_ROWS_MIN && running < at_once;
-        !self.members.is_empty() && (running == 0 || enough)
+impl Drop for Turn {
+    /// The store has stopped, whatever the reason: nobody would turn to what waits.
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let mut queue = self.shared.queue();
+        self.shared.end_turn(&mut queue);
+        let waiting = std::mem::take(&mut queue.waiting);
+        queue.rows = 0;
+        drop(queue);
+        let error = StoreError::Unavailable { reason: "the writer has stopped", full: false };
+        for Waiting { rows, bytes, reply, .. } in waiting {
+            self.shared.release(rows, bytes);
+            let _ = reply.send(Err(failed(&error, &self.shared)));
+        }
     }
 }
 
 /// Commits a group, as one of so many that are committed at once.
-async fn commit(store: &dyn Store, group: Vec<Waiting>, shared: &Shared, at_once: usize) {
+fn commit(shared: &Shared, group: Vec<Waiting>, at_once: usize, make: Make<'_>) {
     let begun = Instant::now();
     let (rows, bytes) = group.iter().fold((0, 0), |sum, waiting| (sum.0 + waiting.rows, sum.1 + waiting.bytes));
-    let mut replies = Vec::with_capacity(group.len());
-    let mut submissions = Vec::with_capacity(group.len());
-    for Waiting { submission, reply, .. } in group {
-        submissions.push(submission);
-        replies.push(reply);
-    }
-    let answers = match store.commit(submissions).await {
+    let (submissions, replies): (Vec<_>, Vec<_>) =
+        group.into_iter().map(|waiting| (waiting.submission, waiting.reply)).unzip();
+    let answers: Vec<Answer> = match make(&submissions) {
         Ok(outcomes) => outcomes.into_iter().map(|outcome| outcome.map_err(SubmitError::Refused)).collect(),
-        Err(NotCommitted { error, submissions })
-            if submissions.len() > 1 && !matches!(error, StoreError::Unavailable { .. }) =>
-        {
+        Err(error) if submissions.len() > 1 && !matches!(error, StoreError::Unavailable { .. }) => {
             tracing::warn!(%error, group = submissions.len(), "a group could not be stored; trying its members");
-            let mut answers = Vec::with_capacity(submissions.len());
-            for submission in submissions {
-                answers.push(match store.commit(vec![submission]).await {
-                    Ok(mut outcomes) => outcomes.pop().unwrap_or(Ok(())).map_err(SubmitError::Refused),
-                    Err(NotCommitted { error, .. }) => Err(failed(&error, shared)),
-                });
-            }
-            answers
+            let alone = |submission: &Submission| match make(std::slice::from_ref(submission)) {
+                Ok(mut outcomes) => outcomes.pop().unwrap_or(Ok(())).map_err(SubmitError::Refused),
+                Err(error) => Err(failed(&error, shared)),
+            };
+            submissions.iter().map(alone).collect()
         }
-        Err(NotCommitted { error, .. }) => vec![Err(failed(&error, shared)); replies.len()],
+        Err(error) => vec![Err(failed(&error, shared)); replies.len()],
     };
     shared.timed(rows, at_once, begun.elapsed());
     shared.release(rows, bytes);
     shared.commits.send_replace(());
-    for (reply, answer) in replies.into_iter().zip(answers) {
-        // A client that has left is no reason to stop.
-        let _ = reply.send(answer);
-    }
+    // Sent on by a task: this thread gives way to those that it would wake one by one.
+    let _ = shared.answers.send(replies.into_iter().zip(answers).collect());
 }
 
 fn failed(error: &StoreError, shared: &Shared) -> SubmitError {

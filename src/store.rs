@@ -317,13 +317,15 @@ pub enum StoreError {
     Other(Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// A commit that did not happen, with what it was to make.
-#[derive(Debug)]
-pub struct NotCommitted {
-    /// Why.
-    pub error: StoreError,
-    /// As they were given.
-    pub submissions: Vec<Submission>,
+/// Makes submissions, in order, in one transaction, and returns once it is durable. The outer error means that none was
+/// made: [`StoreError::Unavailable`] where the same may succeed later. An inner refusal concerns its submission alone.
+pub type Make<'m> = &'m mut dyn FnMut(&[Submission]) -> Result<Vec<Result<(), Refusal>>, StoreError>;
+
+/// What waits to be committed. It is asked what goes into a commit when that can be made: what came until then belongs
+/// together.
+pub trait Pending: Send + 'static {
+    /// Has some of it made. Dropped instead where the store has stopped.
+    fn commit(self: Box<Self>, make: Make<'_>);
 }
 
 /// From which schema to which a database is migrated. A schema goes by the number of its last migration; 0 is none.
@@ -355,12 +357,8 @@ pub struct Copied {
 /// A place that keeps spans.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Makes the submissions, in order, in one transaction, and returns once it is durable. The outer error means that
-    /// none was made; an inner refusal concerns its submission alone.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] where the same call may succeed later; anything else where it will not.
-    async fn commit(&self, submissions: Vec<Submission>) -> Result<Vec<Result<(), Refusal>>, NotCommitted>;
+    /// Turns to what waits, on a thread of its own, after what it was given before.
+    fn commit(&self, pending: Box<dyn Pending>);
 
     /// How many commits it makes at the same time; more than that wait for each other.
     fn commits_at_once(&self) -> usize {

@@ -13,7 +13,7 @@ use spandrel::model::{Id, ScoreSource, SpanUpdate, SpanWrite, TraceUpdate, Trace
 use spandrel::record::{Entity, Score, SpanRecord, Target, TraceRecord, TraceView, View};
 use spandrel::store::{Caller, Change, Store, Submission};
 
-use crate::support::{Home, config, fresh_id, recounted_in};
+use crate::support::{Home, config, fresh_id, recounted_in, together};
 
 /// A store of its own, in which time stands still.
 struct Own {
@@ -35,7 +35,7 @@ impl Own {
     async fn commit(&self, workspace: &str, steps: &[Step]) -> Vec<String> {
         let caller = Caller { workspace: workspace.into(), user: "admin".into() };
         let submissions = steps.iter().map(|step| Submission { caller: caller.clone(), change: step.change() });
-        let answers = self.store.commit(submissions.collect()).await.unwrap();
+        let answers = together(&*self.store, submissions).await;
         answers.iter().map(|answer| format!("{answer:?}")).collect()
     }
 

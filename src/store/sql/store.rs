@@ -12,9 +12,9 @@ use crate::model::{
 use crate::record::{Entity, Parts, ProjectRef, StoredSpan, StoredThread, StoredTrace, Target};
 use crate::store::upload::{ContentHash, Upload};
 use crate::store::{
-    Amount, AttachmentFile, AttachmentQuery, Caller, DefinitionQuery, Handle, Kind, Manage, ManageRefusal,
-    NotCommitted, Order, ProjectQuery, Query, ReceivedFile, Refusal, Series, SeriesQuery, Stats, Store, StoreError,
-    StoredAttachment, Submission, TraceDay,
+    Amount, AttachmentFile, AttachmentQuery, Caller, DefinitionQuery, Handle, Kind, Manage, ManageRefusal, Order,
+    Pending, ProjectQuery, Query, ReceivedFile, Series, SeriesQuery, Stats, Store, StoreError, StoredAttachment,
+    TraceDay,
 };
 
 /// What a database has of its own.
@@ -85,9 +85,9 @@ async fn in_parts<T, F: Future<Output = Result<T, StoreError>>>(
 
 #[async_trait]
 impl<B: Backend> Store for SqlStore<B> {
-    async fn commit(&self, submissions: Vec<Submission>) -> Result<Vec<Result<(), Refusal>>, NotCommitted> {
+    fn commit(&self, pending: Box<dyn Pending>) {
         let committers = self.0.committers().iter();
-        committers.min_by_key(|writer| writer.commits()).unwrap_or(self.0.writer()).commit(submissions).await
+        committers.min_by_key(|writer| writer.commits()).unwrap_or(self.0.writer()).commit(pending);
     }
 
     fn commits_at_once(&self) -> usize {

@@ -1,7 +1,7 @@
 //! A writer: a thread, a connection, a transaction at a time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
@@ -10,7 +10,7 @@ use super::{Connection, Workspaces, load, save};
 use crate::clock::Clock;
 use crate::cost::Prices;
 use crate::priority::give_way;
-use crate::store::{Caller, Manage, ManageRefusal, NotCommitted, ProjectChange, Refusal, StoreError, Submission};
+use crate::store::{Caller, Manage, ManageRefusal, Pending, ProjectChange, Refusal, StoreError, Submission};
 
 /// How much the threads that write give way. Chosen: a read is short beside a commit, and few wait for its answer.
 pub(in crate::store) const NICE: i32 = 5;
@@ -72,14 +72,12 @@ pub(in crate::store) fn commit<C: Connection>(
     Ok(refusals)
 }
 
-type Answer = Result<Vec<Result<(), Refusal>>, NotCommitted>;
-
 type Done = oneshot::Sender<Result<(), StoreError>>;
 
 type Managed = Result<Result<(), ManageRefusal>, StoreError>;
 
 enum Job {
-    Commit(Vec<Submission>, oneshot::Sender<Answer>),
+    Commit(Box<dyn Pending>),
     Manage(Caller, Manage, oneshot::Sender<Managed>),
     CheckWritable(Done),
     PrepareReset(Done),
@@ -90,7 +88,7 @@ enum Job {
 #[derive(Debug)]
 pub(in crate::store) struct Writer {
     /// Commits that it was given and has not made yet.
-    commits: AtomicUsize,
+    commits: Arc<AtomicUsize>,
     jobs: std::sync::Mutex<Option<mpsc::Sender<Job>>>,
     thread: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
@@ -100,18 +98,16 @@ impl Writer {
         // Unbounded, but never long: a commit waits for the one before it, and other changes are counted before they
         // are sent.
         let (jobs, queue) = mpsc::channel();
+        let commits = Arc::new(AtomicUsize::new(0));
+        let made = Arc::clone(&commits);
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || {
                 give_way(NICE);
-                run(work, &queue);
+                run(work, &queue, &made);
             })
             .map_err(|error| StoreError::Other(error.into()))?;
-        Ok(Self {
-            commits: AtomicUsize::new(0),
-            jobs: std::sync::Mutex::new(Some(jobs)),
-            thread: std::sync::Mutex::new(Some(thread)),
-        })
+        Ok(Self { commits, jobs: std::sync::Mutex::new(Some(jobs)), thread: std::sync::Mutex::new(Some(thread)) })
     }
 
     /// How many commits it was given and has not made yet.
@@ -119,14 +115,10 @@ impl Writer {
         self.commits.load(Ordering::Acquire)
     }
 
-    pub(in crate::store) async fn commit(&self, submissions: Vec<Submission>) -> Answer {
-        let (reply, outcome) = oneshot::channel();
-        let lost = || NotCommitted { error: gone(), submissions: Vec::new() };
+    /// Has it turn to what waits; lets go of that if it has stopped.
+    pub(in crate::store) fn commit(&self, pending: Box<dyn Pending>) {
         self.commits.fetch_add(1, Ordering::AcqRel);
-        let sent = self.send(Job::Commit(submissions, reply));
-        let answer = if sent.is_ok() { outcome.await.map_err(|_| lost()) } else { Err(lost()) };
-        self.commits.fetch_sub(1, Ordering::AcqRel);
-        answer?
+        let _ = self.send(Job::Commit(pending));
     }
 
     pub(in crate::store) async fn manage(&self, caller: Caller, change: Manage) -> Managed {
@@ -172,7 +164,7 @@ fn gone() -> StoreError {
     StoreError::Unavailable { reason: "the writer has stopped", full: false }
 }
 
-fn run(mut work: impl Work, queue: &mpsc::Receiver<Job>) {
+fn run(mut work: impl Work, queue: &mpsc::Receiver<Job>, commits: &AtomicUsize) {
     // What an earlier run left to be removed.
     let mut purging = work.is_pending().unwrap_or(false);
     // Whether removing failed, and is tried again once something else was written.
@@ -180,11 +172,14 @@ fn run(mut work: impl Work, queue: &mpsc::Receiver<Job>) {
     while let Some(job) = next(queue, purging || work.has_chores()) {
         // Whoever asked may be gone; what was asked for is done all the same.
         match job {
-            Some(Job::Commit(submissions, reply)) => {
-                let outcome = work.commit(&submissions);
-                let leaves = |submission: &Submission| submission.change.leaves_something();
-                purging |= outcome.is_ok() && (left || submissions.iter().any(leaves));
-                let _ = reply.send(outcome.map_err(|error| NotCommitted { error, submissions }));
+            Some(Job::Commit(pending)) => {
+                pending.commit(&mut |submissions| {
+                    let outcome = work.commit(submissions);
+                    let leaves = |submission: &Submission| submission.change.leaves_something();
+                    purging |= outcome.is_ok() && (left || submissions.iter().any(leaves));
+                    outcome
+                });
+                commits.fetch_sub(1, Ordering::AcqRel);
             }
             Some(Job::Manage(caller, change, reply)) => {
                 purging |= matches!(change, Manage::Project(ProjectChange::Delete(_)));

@@ -12,6 +12,7 @@ mod process;
 pub(crate) mod samples;
 mod server;
 mod snapshots;
+mod together;
 pub(crate) use spandrel::contract::views;
 
 pub(crate) use answer::Answer;
@@ -23,6 +24,7 @@ pub(crate) use pooler::Pooler;
 pub(crate) use process::{BINARY, Process, beside, database, database_url, until, wait_for};
 pub(crate) use server::{Api, Server, config};
 pub(crate) use snapshots::{snap, snap_exactly};
+pub(crate) use together::together;
 
 /// A point in time, to compare: as texts, `…00.1Z` comes after `…00.1005Z`.
 #[track_caller]

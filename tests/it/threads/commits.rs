@@ -9,7 +9,7 @@ use spandrel::model::Id;
 use spandrel::record::{Entity, ProjectRef, Score, TagChange, TagEdits, Target, ThreadScore, TraceRecord};
 use spandrel::store::{Caller, Change, Kind, Order, Query, Store, Submission};
 
-use crate::support::Home;
+use crate::support::{Home, together};
 
 /// What is written: an id of a trace by number, and the name of a thread.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +43,7 @@ fn change(step: Step, own: Option<Id>) -> Change {
         Trace(number, thread_id) => {
             let trace = json!({"id": id(number), "project_name": PROJECT, "thread_id": thread_id,
                 "start_time": "2024-01-15T09:30:00Z", "input": number});
-            Change::Traces(vec![TraceRecord::create(serde_json::from_value(trace).unwrap(), || id(98))])
+            Change::Traces(vec![TraceRecord::create(serde_json::from_str(&trace.to_string()).unwrap(), || id(98))])
         }
         Move(number, thread_id) => {
             let update = json!({"project_name": PROJECT, "thread_id": thread_id});
@@ -113,14 +113,14 @@ async fn outcome(first: &[Step], steps: &[Step], at_once: usize) -> (Vec<String>
     let store = open_store(&home.url(), &config, Clock::system()).await.unwrap();
     let caller = Caller { workspace: "default".into(), user: "admin".into() };
     let submission = |step: &Step, own| Submission { caller: caller.clone(), change: change(*step, own) };
-    store.commit(first.iter().map(|step| submission(step, None)).collect()).await.unwrap();
+    together(&*store, first.iter().map(|step| submission(step, None))).await;
     let own = match project(&store).await {
         Some(project) => store.thread_id(project, "t").await.unwrap(),
         None => None,
     };
     let mut refusals = Vec::new();
     for steps in steps.chunks(at_once) {
-        let outcome = store.commit(steps.iter().map(|step| submission(step, own)).collect()).await.unwrap();
+        let outcome = together(&*store, steps.iter().map(|step| submission(step, own))).await;
         refusals.extend(outcome.into_iter().map(|outcome| match outcome {
             Ok(()) => String::new(),
             Err(refusal) => format!("{refusal:?}").split('(').next().unwrap().to_owned(),
