@@ -39,8 +39,8 @@ pub use copy::{CopiedStore, CopyProgress, copy};
 pub use manage::{DefinitionChange, EnvironmentChange, Manage, ManageRefusal, ProjectChange};
 pub use options::StoreOptions;
 pub use query::{
-    Amount, DefinitionQuery, Group, Handle, Intervals, Kind, Order, PROJECTS_SORTABLE, ProjectQuery, ProjectSort,
-    Query, Series, SeriesQuery, SortField, Stats, TraceDay,
+    Amount, DefinitionQuery, Group, Handle, Intervals, Kind, OnPage, Order, PROJECTS_SORTABLE, PageQuery, ProjectQuery,
+    ProjectSort, Query, Series, SeriesQuery, SortField, Stats, TraceDay,
 };
 pub use sqlite::{Checkpoints, connect};
 pub use upload::{ContentHash, ReceivedFile, Upload};
@@ -419,6 +419,29 @@ pub trait Store: Send + Sync + 'static {
     /// When the store cannot be read, or [`StoreError::TooLong`].
     async fn page(&self, query: Query, order: Order, limit: u64, offset: u64)
     -> Result<(Vec<Handle>, u64), StoreError>;
+
+    /// A page of spans, and the first of them: no more once those read hold `bytes_max`. Nothing if there is no such
+    /// project.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or [`StoreError::TooLong`].
+    async fn span_page(
+        &self,
+        asked: PageQuery,
+        parts: Parts,
+        bytes_max: usize,
+    ) -> Result<Option<OnPage<StoredSpan>>, StoreError>;
+
+    /// A page of traces, as [`Store::span_page`] does.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or [`StoreError::TooLong`].
+    async fn trace_page(
+        &self,
+        asked: PageQuery,
+        parts: Parts,
+        bytes_max: usize,
+    ) -> Result<Option<OnPage<StoredTrace>>, StoreError>;
 
     /// How much is meant.
     ///

@@ -123,11 +123,14 @@ pub(super) fn named_project(id: Option<Id>, name: Option<String>) -> Result<Proj
 /// The key of a project that must exist.
 pub(super) async fn project_key(state: &AppState, caller: &Caller, project: &ProjectRef) -> Result<i64, ApiError> {
     let key = state.store.project(&caller.workspace, project).await?;
-    key.ok_or_else(|| {
-        ApiError::NotFound(match project {
-            ProjectRef::Id(id) => format!("Project id: {id} not found"),
-            ProjectRef::Name(name) => format!("Project name: {name} not found"),
-        })
+    key.ok_or_else(|| no_project(project))
+}
+
+/// The answer where it does not.
+pub(super) fn no_project(project: &ProjectRef) -> ApiError {
+    ApiError::NotFound(match project {
+        ProjectRef::Id(id) => format!("Project id: {id} not found"),
+        ProjectRef::Name(name) => format!("Project name: {name} not found"),
     })
 }
 

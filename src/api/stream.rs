@@ -11,11 +11,12 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::paging::Page;
+use super::query::no_project;
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::model::{ErrorMessagePublic, SearchLimit, SpanPublic, TracePublic, TraceThread};
-use crate::record::{TraceView, View};
-use crate::store::{Handle, Order, Query, Store, StoreError};
+use crate::record::{ProjectRef, TraceView, View};
+use crate::store::{Handle, OnPage, Order, PageQuery, Query, Store, StoreError};
 
 /// Bytes of spans that are read in one go. Chosen: small beside what a process needs anyway.
 const PIECE_BYTES: usize = 1 << 20;
@@ -71,6 +72,20 @@ pub(super) trait Listed: Clone + Send + Sync + 'static {
         from: usize,
         bytes_max: usize,
     ) -> Result<(Vec<Self::Shown>, usize), StoreError>;
+
+    /// A page of them, and the first of those as [`Listed::read`] does; nothing if there is no such project.
+    async fn page(
+        &self,
+        store: &dyn Store,
+        asked: PageQuery,
+        bytes_max: usize,
+    ) -> Result<Option<OnPage<Self::Shown>>, StoreError>;
+}
+
+/// The same page with its first shown.
+fn shown<T, U>(page: OnPage<T>, show: impl FnMut(T) -> U) -> OnPage<U> {
+    let OnPage { keys, total, first, looked_at } = page;
+    OnPage { keys, total, first: first.into_iter().map(show).collect(), looked_at }
 }
 
 #[async_trait]
@@ -87,6 +102,16 @@ impl Listed for View {
         let (spans, looked_at) = store.spans(keys, from, self.parts(), bytes_max).await?;
         Ok((spans.into_iter().map(|span| span.into_public(self)).collect(), looked_at))
     }
+
+    async fn page(
+        &self,
+        store: &dyn Store,
+        asked: PageQuery,
+        bytes_max: usize,
+    ) -> Result<Option<OnPage<SpanPublic>>, StoreError> {
+        let page = store.span_page(asked, self.parts(), bytes_max).await?;
+        Ok(page.map(|page| shown(page, |span| span.into_public(self))))
+    }
 }
 
 #[async_trait]
@@ -102,6 +127,16 @@ impl Listed for TraceView {
     ) -> Result<(Vec<TracePublic>, usize), StoreError> {
         let (traces, looked_at) = store.traces(keys, from, self.parts(), bytes_max).await?;
         Ok((traces.into_iter().map(|trace| trace.into_public(self)).collect(), looked_at))
+    }
+
+    async fn page(
+        &self,
+        store: &dyn Store,
+        asked: PageQuery,
+        bytes_max: usize,
+    ) -> Result<Option<OnPage<TracePublic>>, StoreError> {
+        let page = store.trace_page(asked, self.parts(), bytes_max).await?;
+        Ok(page.map(|page| shown(page, |trace| trace.into_public(self))))
     }
 }
 
@@ -128,15 +163,29 @@ impl Listed for ThreadView {
         let (threads, looked_at) = store.threads(self.query.clone(), keys, from, bytes_max).await?;
         Ok((threads.into_iter().map(|thread| thread.into_public(self.truncate)).collect(), looked_at))
     }
+
+    async fn page(
+        &self,
+        store: &dyn Store,
+        asked: PageQuery,
+        bytes_max: usize,
+    ) -> Result<Option<OnPage<TraceThread>>, StoreError> {
+        let PageQuery { query, order, limit, offset, .. } = asked;
+        let (keys, total) = store.page(query, order, limit, offset).await?;
+        let (first, looked_at) = self.read(store, keys.clone().into(), 0, bytes_max).await?;
+        Ok(Some(OnPage { keys, total, first, looked_at }))
+    }
 }
 
-struct Pieces<L> {
+struct Pieces<L: Listed> {
     state: AppState,
     keys: Arc<[Handle]>,
     at: usize,
     first: bool,
     view: L,
     framing: Framing,
+    /// What was read already of the next piece, and of how many keys.
+    read: Option<(Vec<L::Shown>, usize)>,
 }
 
 impl<L: Listed> Pieces<L> {
@@ -151,8 +200,10 @@ impl<L: Listed> Pieces<L> {
             piece.extend_from_slice(self.framing.before().as_bytes());
         }
         if !self.done() {
-            let read = self.view.read(&*self.state.store, Arc::clone(&self.keys), self.at, PIECE_BYTES);
-            let (shown, looked_at) = read.await?;
+            let (shown, looked_at) = match self.read.take() {
+                Some(read) => read,
+                None => self.view.read(&*self.state.store, Arc::clone(&self.keys), self.at, PIECE_BYTES).await?,
+            };
             self.at += looked_at.max(1);
             let (before, number) = (piece.len(), shown.len());
             for (at, shown) in shown.into_iter().enumerate() {
@@ -173,8 +224,7 @@ impl<L: Listed> Pieces<L> {
 
 /// What these keys lead to, as a body. Trouble before the first piece is an ordinary error; later, a search's last line
 /// tells of it, and an array is cut off.
-async fn body<L: Listed>(state: AppState, keys: Vec<Handle>, view: L, framing: Framing) -> Result<Body, ApiError> {
-    let mut pieces = Pieces { state, keys: keys.into(), at: 0, first: true, view, framing };
+async fn body<L: Listed>(mut pieces: Pieces<L>) -> Result<Body, ApiError> {
     let first = pieces.next().await?;
     if pieces.done() {
         return Ok(Body::from(first));
@@ -209,22 +259,27 @@ fn failed(framing: &Framing, error: &ApiError) -> Result<Bytes, io::Error> {
     Ok(Bytes::from(line))
 }
 
-/// A page as the body of an answer; its total counts all that match.
+/// A page as the body of an answer; its total counts all that match. What is meant is of the project that is named.
 pub(super) async fn page<L: Listed>(
     state: AppState,
-    query: Query,
+    workspace: Arc<str>,
+    (named, query): (ProjectRef, Query),
     order: Order,
     page: Page,
     view: L,
 ) -> Result<JsonBody, ApiError> {
     let Page { number, limit, offset } = page;
     let sortable = serde_json::to_string(query.of.sortable()).map_err(|_| ApiError::Internal)?;
-    let (keys, total) = state.store.page(query, order, limit, offset).await?;
+    let asked = PageQuery { workspace, named: named.clone(), query, order, limit, offset };
+    let on_page = view.page(&*state.store, asked, PIECE_BYTES).await?;
+    let OnPage { keys, total, first, looked_at } = on_page.ok_or_else(|| no_project(&named))?;
     let framing = Framing::Array {
         before: format!(r#"{{"page":{number},"size":{},"total":{total},"content":["#, keys.len()),
         after: format!(r#"],"sortableBy":{sortable},"sortable_by":{sortable}}}"#),
     };
-    Ok(([(header::CONTENT_TYPE, "application/json")], body(state, keys, view, framing).await?))
+    let read = Some((first, looked_at));
+    let pieces = Pieces { state, keys: keys.into(), at: 0, first: true, view, framing, read };
+    Ok(([(header::CONTENT_TYPE, "application/json")], body(pieces).await?))
 }
 
 /// A body that is written piece by piece.
@@ -239,6 +294,7 @@ pub(super) async fn lines<L: Listed>(
 ) -> Result<JsonBody, ApiError> {
     let limit = limit.map_or(SearchLimit::DEFAULT, |limit| limit.0);
     let keys = state.store.find(query, Order::ById, u64::from(limit.unsigned_abs()), 0).await?;
-    let body = body(state, keys, view, Framing::Lines).await?;
+    let framing = Framing::Lines;
+    let body = body(Pieces { state, keys: keys.into(), at: 0, first: true, view, framing, read: None }).await?;
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], body))
 }

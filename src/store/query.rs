@@ -1,7 +1,10 @@
 //! What readers ask for.
 
+use std::sync::Arc;
+
 use crate::filter::{Field, Filter, SPAN_FIELDS, THREAD_FIELDS, TRACE_FIELDS};
 use crate::model::{FeedbackType, Id, SpanType};
+use crate::record::ProjectRef;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +26,36 @@ pub struct Handle {
     pub project: i64,
     /// Its id.
     pub id: Id,
+}
+
+/// A page that is asked for.
+#[derive(Debug, Clone)]
+pub struct PageQuery {
+    /// Whose it is.
+    pub workspace: Arc<str>,
+    /// The project that is named. What is meant is of this one.
+    pub named: ProjectRef,
+    /// What is meant otherwise.
+    pub query: Query,
+    /// Its order.
+    pub order: Order,
+    /// How many are on the page at most.
+    pub limit: u64,
+    /// How many are on the pages before it.
+    pub offset: u64,
+}
+
+/// What is on a page.
+#[derive(Debug)]
+pub struct OnPage<T> {
+    /// Keys of all that is on it.
+    pub keys: Vec<Handle>,
+    /// How much there is on all pages.
+    pub total: u64,
+    /// Those of the first keys.
+    pub first: Vec<T>,
+    /// How many of the keys were looked at for them.
+    pub looked_at: usize,
 }
 
 /// Which of them are meant. All conditions hold together.

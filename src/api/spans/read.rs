@@ -174,16 +174,15 @@ pub(in crate::api) async fn get_spans_by_project(
     ValidQuery(scope): ValidQuery<Scope>,
 ) -> Result<JsonBody, ApiError> {
     let at = Page::of(page.page, page.size, 10)?;
-    let (mut query, project) = scope.read()?;
+    let (query, project) = scope.read()?;
     let order = order(Kind::Spans, page.sorting.as_deref())?;
-    query.project = project_key(&state, &caller, &project).await?;
     let view = View {
         excluded: excluded(page.exclude.as_deref())?,
         truncate: page.truncate.is_some_and(|flag| flag.0),
         strip_attachments: page.strip_attachments.is_some_and(|flag| flag.0),
         project_name: false,
     };
-    stream::page(state, query, order, at, view).await
+    stream::page(state, caller.workspace, (project, query), order, at, view).await
 }
 
 /// Search spans

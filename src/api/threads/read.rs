@@ -72,12 +72,12 @@ pub(in crate::api) struct Scope {
 }
 
 impl Scope {
-    async fn read(self, state: &AppState, caller: &Caller) -> Result<Query, ApiError> {
+    async fn read(self, state: &AppState, caller: &Caller) -> Result<(Query, ProjectRef), ApiError> {
         let Self { project_name, project_id, filters, search, from_time, to_time } = self;
         let picked = Picked { project_name, project_id, filters, search, from_time, to_time };
         let (query, project) = picked.read(Kind::Threads)?;
-        let project = project_key(state, caller, &project).await?;
-        Ok(Query { project, active_since: active_since(state, caller).await?, ..query })
+        let key = project_key(state, caller, &project).await?;
+        Ok((Query { project: key, active_since: active_since(state, caller).await?, ..query }, project))
     }
 }
 
@@ -131,9 +131,10 @@ pub(in crate::api) async fn get_trace_threads(
 ) -> Result<JsonBody, ApiError> {
     let at = Page::of(page.page, page.size, 10)?;
     let order = order(Kind::Threads, page.sorting.as_deref())?;
-    let query = Query { nothing: page.annotation_queue_id.is_some(), ..scope.read(&state, &caller).await? };
+    let (query, project) = scope.read(&state, &caller).await?;
+    let query = Query { nothing: page.annotation_queue_id.is_some(), ..query };
     let view = ThreadView { query: query.clone(), truncate: page.truncate.is_some_and(|flag| flag.0) };
-    stream::page(state, query, order, at, view).await
+    stream::page(state, caller.workspace, (project, query), order, at, view).await
 }
 
 /// Get trace thread
@@ -219,7 +220,7 @@ pub(in crate::api) async fn get_trace_thread_stats(
     caller: Caller,
     ValidQuery(scope): ValidQuery<Scope>,
 ) -> Result<Json<ProjectStatsPublic>, ApiError> {
-    let query = scope.read(&state, &caller).await?;
+    let (query, _) = scope.read(&state, &caller).await?;
     Ok(Json(ProjectStatsPublic { stats: thread_items(&state.store.stats(query).await?) }))
 }
 

@@ -154,14 +154,13 @@ pub(in crate::api) async fn get_traces_by_project(
     let at = Page::of(page.page, page.size, 10)?;
     let (mut query, project) = scope.read()?;
     let order = order(Kind::Traces, page.sorting.as_deref())?;
-    query.project = project_key(&state, &caller, &project).await?;
     query.nothing = page.annotation_queue_id.is_some();
     let view = TraceView {
         excluded: excluded(page.exclude.as_deref())?,
         truncate: page.truncate.is_some_and(|flag| flag.0),
         strip_attachments: page.strip_attachments.is_some_and(|flag| flag.0),
     };
-    stream::page(state, query, order, at, view).await
+    stream::page(state, caller.workspace, (project, query), order, at, view).await
 }
 
 /// Search traces

@@ -87,6 +87,21 @@ pub(super) fn read_handle(row: &impl Cells) -> Result<Handle, StoreError> {
     Ok(Handle { key: integer(row, 0)?, project: integer(row, 1)?, id: id(row, 2)? })
 }
 
+/// The keys of a page, and how much there is on all pages.
+pub(super) fn page<C: Connection>(
+    connection: &C,
+    query: &Query,
+    order: &Order,
+    limit: u64,
+    offset: u64,
+) -> Result<(Vec<Handle>, u64), StoreError> {
+    let total = count(connection, query)?;
+    // Of fewer than are wanted, nobody looks for more.
+    let rest = total.saturating_sub(offset).min(limit);
+    let keys = if rest > 0 { find(connection, query, order, rest, offset)? } else { Vec::new() };
+    Ok((keys, total))
+}
+
 pub(super) fn count<C: Connection>(connection: &C, query: &Query) -> Result<u64, StoreError> {
     if is_a_range(query)
         && let Some(count) = connection.snapshot(|connection| count_by_rest(connection, query))?

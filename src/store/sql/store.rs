@@ -12,9 +12,9 @@ use crate::model::{
 use crate::record::{Entity, Parts, ProjectRef, StoredSpan, StoredThread, StoredTrace, Target};
 use crate::store::upload::{ContentHash, Upload};
 use crate::store::{
-    Amount, AttachmentFile, AttachmentQuery, Caller, DefinitionQuery, Handle, Kind, Manage, ManageRefusal, Order,
-    Pending, ProjectQuery, Query, ReceivedFile, Series, SeriesQuery, Stats, Store, StoreError, StoredAttachment,
-    TraceDay,
+    Amount, AttachmentFile, AttachmentQuery, Caller, DefinitionQuery, Handle, Kind, Manage, ManageRefusal, OnPage,
+    Order, PageQuery, Pending, ProjectQuery, Query, ReceivedFile, Series, SeriesQuery, Stats, Store, StoreError,
+    StoredAttachment, TraceDay,
 };
 
 /// What a database has of its own.
@@ -81,6 +81,37 @@ async fn in_parts<T, F: Future<Output = Result<T, StoreError>>>(
         return Ok(vec![read(None).await?]);
     }
     futures_util::future::try_join_all(ranges.into_iter().map(|range| read(Some(range)))).await
+}
+
+impl<B: Backend> SqlStore<B> {
+    /// A page, and the first of what is on it, on one connection: nobody waits for another again and again.
+    async fn on_page<T: Send + 'static>(
+        &self,
+        asked: PageQuery,
+        first: impl FnOnce(&B::Connection, &[Handle]) -> Result<(Vec<T>, usize), StoreError> + Send + 'static,
+    ) -> Result<Option<OnPage<T>>, StoreError> {
+        let PageQuery { workspace, named, mut query, order, limit, offset } = asked;
+        let on_page = |connection: &B::Connection, (keys, total): (Vec<Handle>, u64)| {
+            if keys.is_empty() {
+                return Ok(Some(OnPage { keys, total, first: Vec::new(), looked_at: 0 }));
+            }
+            // One span or trace, its payloads, scores and comments are of the same moment.
+            let (first, looked_at) = connection.snapshot(|connection| first(connection, &keys))?;
+            Ok(Some(OnPage { keys, total, first, looked_at }))
+        };
+        if query.reads_payloads() {
+            // Counted on all processors.
+            let Some(project) = self.project(&workspace, &named).await? else { return Ok(None) };
+            let found = self.page(Query { project, ..query }, order, limit, offset).await?;
+            return self.0.read(move |connection| on_page(connection, found)).await;
+        }
+        let read = move |connection: &B::Connection| {
+            let Some(project) = read::project(connection, &workspace, &named)? else { return Ok(None) };
+            query.project = project;
+            on_page(connection, read::page(connection, &query, &order, limit, offset)?)
+        };
+        self.0.read(read).await
+    }
 }
 
 #[async_trait]
@@ -158,13 +189,27 @@ impl<B: Backend> Store for SqlStore<B> {
             let keys = if rest > 0 { self.find(query, order, rest, offset).await? } else { Vec::new() };
             return Ok((keys, total));
         }
-        let read = move |connection: &B::Connection| {
-            let total = read::count(connection, &query)?;
-            let rest = total.saturating_sub(offset).min(limit);
-            let keys = if rest > 0 { read::find(connection, &query, &order, rest, offset)? } else { Vec::new() };
-            Ok((keys, total))
-        };
-        self.0.read(read).await
+        self.0.read(move |connection| read::page(connection, &query, &order, limit, offset)).await
+    }
+
+    async fn span_page(
+        &self,
+        asked: PageQuery,
+        parts: Parts,
+        bytes_max: usize,
+    ) -> Result<Option<OnPage<StoredSpan>>, StoreError> {
+        let inlining = inlining(&self.0);
+        self.on_page(asked, move |connection, keys| read::spans(connection, &inlining, keys, parts, bytes_max)).await
+    }
+
+    async fn trace_page(
+        &self,
+        asked: PageQuery,
+        parts: Parts,
+        bytes_max: usize,
+    ) -> Result<Option<OnPage<StoredTrace>>, StoreError> {
+        let inlining = inlining(&self.0);
+        self.on_page(asked, move |connection, keys| read::traces(connection, &inlining, keys, parts, bytes_max)).await
     }
 
     async fn count(&self, query: Query) -> Result<u64, StoreError> {
