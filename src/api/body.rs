@@ -151,9 +151,16 @@ pub(super) struct Received {
 /// Reads a JSON body, unless it was received already.
 pub(super) async fn read<T: RequestBody>(request: Request, state: &AppState) -> Result<Read<T>, ApiError> {
     let (mut parts, body) = request.into_parts();
-    let received = match parts.extensions.remove::<Arc<Received>>().and_then(Arc::into_inner) {
-        Some(received) => received,
-        None => receive(&parts.headers, body, state).await?,
+    let received = if let Some(received) = parts.extensions.remove::<Arc<Received>>().and_then(Arc::into_inner) {
+        received
+    } else {
+        // What would be refused is not kept while it comes: that takes memory, and time from what is not.
+        if T::RECORDS.is_some()
+            && let Err(error) = state.ingest.check_room()
+        {
+            return Err(refuse(body, error.into()).await);
+        }
+        receive(&parts.headers, body, state).await?
     };
     let aside_of = state.clone();
     aside(received.bytes.len(), state, move || {
