@@ -90,7 +90,8 @@ impl<B: Backend> SqlStore<B> {
         asked: PageQuery,
         first: impl FnOnce(&B::Connection, &[Handle]) -> Result<(Vec<T>, usize), StoreError> + Send + 'static,
     ) -> Result<Option<OnPage<T>>, StoreError> {
-        let PageQuery { workspace, named, mut query, order, limit, offset } = asked;
+        let PageQuery { workspace, named, query, order, limit, offset } = asked;
+        let mut query = query.by_type();
         let on_page = |connection: &B::Connection, (keys, total): (Vec<Handle>, u64)| {
             if keys.is_empty() {
                 return Ok(Some(OnPage { keys, total, first: Vec::new(), looked_at: 0 }));
