@@ -60,7 +60,8 @@ impl Sql {
     pub(super) fn bind_pattern(&mut self, pattern: &str) -> Pattern {
         let whole = self.bind_text(pattern);
         let rough = if self.dialect == Dialect::Postgres { rough(pattern) } else { None };
-        Pattern { whole, rough: rough.map(|rough| self.bind_text(rough)) }
+        let is_of_ids = pattern.chars().all(|letter| letter.is_ascii_hexdigit() || "-%_\\".contains(letter));
+        Pattern { whole, rough: rough.map(|rough| self.bind_text(rough)), is_of_ids }
     }
 
     fn bind_text(&mut self, text: impl Into<String>) -> String {

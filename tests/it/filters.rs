@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use spandrel::filter::{Field, Kind, SPAN_FIELDS, TRACE_FIELDS};
 use spandrel::model::Operator;
 
-use crate::support::{Server, contract};
+use crate::support::{Server, contract, fresh_id};
 use evaluator::matches;
 
 /// What is asked for.
@@ -314,6 +314,78 @@ fn random_lists(of: Of) {
         let filters: Vec<Value> = chosen.iter().map(|at| usable[*at].clone()).collect();
         runtime.block_on(fixed.check(&filters));
     });
+}
+
+#[tokio::test]
+async fn letters_are_found_in_either_case_however_that_is_spelled() {
+    // The Kelvin sign and the dotted capital I are letters of ASCII in lower case, the latter with a dot behind it.
+    let texts = [
+        "\u{212a}elvin",
+        "kelvin",
+        "D\u{130}YAR",
+        "diyar",
+        "x\u{130}y",
+        "xiy",
+        "xi\u{307}y",
+        "Stra\u{df}e",
+        "STRASSE",
+        "a/b",
+        "a\"b",
+        "a\\b",
+        "100%",
+        "a_b",
+        "\u{c9}t\u{e9} A",
+        "x\ty",
+    ];
+    let patterns = [
+        "kelvin",
+        "KELV",
+        "\u{212a}",
+        "diyar",
+        "d_yar",
+        "D\u{130}Y",
+        "xiy",
+        "xi_y",
+        "xi%y",
+        "x_y",
+        "x__y",
+        "i\u{307}",
+        "stra%e",
+        "stra\u{df}e",
+        "a/B",
+        "a\\\"b",
+        "a\\\\b",
+        "100\\%",
+        "a\\_B",
+        "\u{e9}T\u{c9}",
+        "t\u{c9} a",
+        "%",
+        "ik",
+        "x\\ty",
+    ];
+    let server = Server::start().await;
+    let spans: Vec<Value> = texts
+        .iter()
+        .map(|text| {
+            json!({"id": fresh_id(), "trace_id": fresh_id(), "project_name": "fixed", "name": text, "tags": [text],
+                "start_time": "2024-01-15T09:30:00Z", "input": {"k": text}, "output": [text, "escaped"]})
+        })
+        .collect();
+    // Some letters escaped, as some clients send them.
+    let body = json!({"spans": spans}).to_string();
+    let body = body.replace("\u{e9}", "\\u00e9").replace("elvin\",\"escaped", "\\u0065lvin\",\"escaped");
+    server.api.raw("POST", "/v1/private/spans/batch", body).await.expect(204);
+    let page = server.api.get("/v1/private/spans?project_name=fixed&size=1000").await.expect(200).json();
+    let all = page["content"].as_array().unwrap().clone();
+    assert_eq!(all.len(), texts.len());
+    let fixed = Fixed { server, of: Spans, all };
+    for pattern in patterns {
+        for field in ["name", "tags", "input", "output"] {
+            for operator in [Operator::Contains, Operator::NotContains] {
+                fixed.check(&[filter(field, operator, None, pattern)]).await;
+            }
+        }
+    }
 }
 
 #[test]
