@@ -304,6 +304,53 @@ async fn long_payloads_and_images_are_cut_short_when_asked() {
 }
 
 #[tokio::test]
+async fn what_few_have_is_found_behind_many() {
+    // More than are gone through before all are read.
+    const SPANS: usize = 6_000;
+    let server = Server::start().await;
+    let mut ids: Vec<String> = (0..SPANS).map(|_| fresh_id()).collect();
+    ids.sort_unstable();
+    for (batch, ids) in ids.chunks(1_000).enumerate() {
+        let spans = ids.iter().enumerate().map(|(at, id)| {
+            let number = batch * 1_000 + at;
+            let name = if number.is_multiple_of(3) { "third" } else { "other" };
+            let kind = if number < 2 { "guardrail" } else { "llm" };
+            json!({"id": id, "trace_id": id, "project_name": "p", "start_time": "2024-01-15T09:30:00Z", "name": name,
+                "type": kind, "input": if number == 4_000 { "needle" } else { "hay" }})
+        });
+        server.api.post("/v1/private/spans/batch", &json!({"spans": spans.collect::<Vec<_>>()})).await.expect(204);
+    }
+    let newest =
+        |step: usize| (0..SPANS).rev().filter(move |number| number.is_multiple_of(step)).map(|number| &ids[number]);
+    let filtered =
+        |field: &str, operator: &str, value: &str| json!([{"field": field, "operator": operator, "value": value}]);
+    for (filters, size, number, wanted) in [
+        (filtered("name", "=", "third"), 5, 1, newest(3).take(5).collect::<Vec<_>>()),
+        (filtered("name", "=", "third"), 100, 18, newest(3).skip(1_700).take(100).collect()),
+        (filtered("name", "=", "third"), 150, 14, newest(3).skip(1_950).collect()),
+        (filtered("type", "=", "guardrail"), 5, 1, vec![&ids[1], &ids[0]]),
+        (filtered("input", "contains", "HAY"), 3, 1, ids.iter().rev().take(3).collect()),
+        (filtered("input", "contains", "needle"), 3, 1, vec![&ids[4_000]]),
+        (filtered("input", "contains", "nowhere"), 3, 1, vec![]),
+    ] {
+        let (size, number) = (size.to_string(), number.to_string());
+        let query = [("project_name", "p"), ("size", &size), ("page", &number), ("filters", &filters.to_string())];
+        let page = page(&server, &query).await;
+        let found: Vec<&str> =
+            page["content"].as_array().unwrap().iter().map(|span| span["id"].as_str().unwrap()).collect();
+        assert_eq!(found, wanted, "{filters}");
+        if number == "1" {
+            let body = json!({"project_name": "p", "limit": size.parse::<i32>().unwrap(), "filters": filters});
+            let answer = server.api.post("/v1/private/spans/search", &body).await.expect(200);
+            let text = answer.text();
+            let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            let searched: Vec<String> = lines.map(|span| span["id"].as_str().unwrap().to_owned()).collect();
+            assert_eq!(searched, found, "{filters}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_text_is_searched_in_every_text_of_a_span() {
     let server = Server::start().await;
     let (id, trace_id) = (fresh_id(), fresh_id());

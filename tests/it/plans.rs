@@ -142,6 +142,8 @@ fn reads(seeded: &Seeded) -> Vec<Asked> {
     };
     let times = format!("from_time={}&to_time={}", at(&month[0]), at(&month[1]));
     let next_page = json!({"project_name": PROJECT, "last_retrieved_id": span, "limit": 50});
+    let contains = json!([{"field": "input", "operator": "contains", "value": "XXX"}]);
+    let frequent = json!({"project_name": PROJECT, "filters": contains, "limit": 50});
     vec![
         Asked::get(
             "a span by its id",
@@ -183,6 +185,8 @@ fn reads(seeded: &Seeded) -> Vec<Asked> {
         Asked::get("spans of a name", &filtered("name", "span 3"), &[*span], &["spans_by_trace"], &["spans_by_trace"]),
         Asked::get("the next page of a stream", "spans/search", &[*span], &["spans_by_id"], &["spans_by_id"])
             .sent("POST", next_page),
+        Asked::get("the first of a text in many", "spans/search", &[*span], &["spans_by_id"], &["spans_by_id"])
+            .sent("POST", frequent),
         Asked::get("a project by its name", "projects/retrieve", &[*span], &["projects_1"], &["projects_by_name"])
             .sent("POST", json!({"name": "project 1 500"})),
         Asked::get(
@@ -406,9 +410,17 @@ impl Aggregate<(), i64> for Nothing {
 /// Tells how the statements would be run.
 fn in_sqlite(home: &Home, asked: &Asked, told: &BTreeSet<String>, wrong: &mut Vec<String>) -> BTreeSet<String> {
     let file = File::open(home.file()).unwrap();
-    for name in
-        ["uuid_text", "day_start", "plain_json", "has_text", "has_exact_text", "json_text", "number_in", "usage_count"]
-    {
+    for name in [
+        "uuid_text",
+        "day_start",
+        "plain_json",
+        "has_text",
+        "json_has_text",
+        "has_exact_text",
+        "json_text",
+        "number_in",
+        "usage_count",
+    ] {
         file.create_scalar_function(name, -1, FunctionFlags::SQLITE_DETERMINISTIC, |_| Ok(0)).unwrap();
     }
     for name in ["mean_score", "usage_sums", "decimal_sum"] {

@@ -3,6 +3,7 @@
 
 use super::read::{count, read_handle};
 use super::{Connection, Dialect, rows_of};
+use crate::filter::Filter;
 use crate::store::condition::{Sql, Value, filtered, order_by};
 use crate::store::query::Handle;
 use crate::store::{Kind, Order, Query, StoreError};
@@ -25,7 +26,7 @@ fn is_worthwhile(dialect: Dialect, query: &Query, order: &Order) -> bool {
         && query.trace_id.is_none()
         && query.thread_id.is_none()
         && (query.span_type.is_some() || query.search.is_some() || !query.filters.is_empty())
-        && !query.filters.iter().any(|filter| filter.is_one_id())
+        && !query.filters.iter().any(Filter::is_one_id)
 }
 
 /// So many of what is meant, in order, if they are soon found.

@@ -59,7 +59,7 @@ async fn many_are_changed_by_few_statements() {
         assert!(statements <= STATEMENTS_MAX, "{path}: {statements}");
         match path {
             "traces/threads/batch" => {
-                assert_eq!(home.number("SELECT count(*) FROM threads WHERE tags = '[\"t\"]'"), 100)
+                assert_eq!(home.number("SELECT count(*) FROM threads WHERE tags = '[\"t\"]'"), 100);
             }
             "traces/threads/feedback-scores" => {
                 assert_eq!(home.rows("scores"), 100);
