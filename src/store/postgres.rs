@@ -1,4 +1,4 @@
-//! A database that many servers share, each with two writers and some readers.
+//! A database that many servers share, each with a few writers and readers.
 //!
 //! Nothing is kept on a connection between transactions but prepared statements, so that a pooler may stand between:
 //! settings are made for a transaction, and so are locks.
@@ -41,8 +41,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Server {
     readers: Arc<Readers>,
-    /// While one waits for the server, or for its disk, the other works.
-    writers: [Writer; 2],
+    /// While some wait for the server, or for its disk, others work.
+    writers: [Writer; 4],
     arrivals: Arrivals,
     /// What migrations left to be made while the server works.
     indices: AbortHandle,
@@ -69,7 +69,7 @@ pub(super) async fn open(
     }
     let indices = tokio::spawn(indices::finish(address.clone()));
     let writer = || Writer::start(ServerWork::new(address.clone(), options, clock.clone(), Arc::clone(&prices)));
-    let writers = [writer()?, writer()?];
+    let writers = [writer()?, writer()?, writer()?, writer()?];
     let arrivals = Arrivals::new(address.clone());
     let readers = Arc::new(Readers::new(address, options));
     let indices = indices.abort_handle();

@@ -36,7 +36,7 @@ use save::save;
 pub(super) use store::{Backend, SqlStore};
 pub(super) use table::{Column, Holds, IDENTITY, Row, SPANS, Statement, TRACES, Table, Verb, list};
 use workspaces::Workspaces;
-pub(super) use writer::{NICE, Work, Writer, commit};
+pub(super) use writer::{Work, Writer, commit};
 
 /// How a database spells what the others spell differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

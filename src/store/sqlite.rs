@@ -39,6 +39,9 @@ use writer::FileWork;
 pub use checkpoint::Checkpoints;
 pub use writer::connect;
 
+/// How much the threads that write give way. Chosen: a read is short beside a commit, and few wait for its answer.
+const WRITES_NICE: i32 = 5;
+
 /// Chosen when a file is made and never changed: a span of 2 KB with its neighbours fits a page.
 const PAGE_BYTES: u32 = 8_192;
 

@@ -144,6 +144,9 @@ impl ServerWork {
 }
 
 impl Work for ServerWork {
+    /// The server does most of the work, and gives way to nobody.
+    const NICE: i32 = 0;
+
     fn commit(&mut self, submissions: &[Submission]) -> Result<Vec<Result<(), Refusal>>, StoreError> {
         let (clock, prices, environments_max) = (self.clock.clone(), Arc::clone(&self.prices), self.environments_max);
         let make = |link: &Link| {

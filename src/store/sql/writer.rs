@@ -12,11 +12,11 @@ use crate::cost::Prices;
 use crate::priority::give_way;
 use crate::store::{Caller, Manage, ManageRefusal, Pending, ProjectChange, Refusal, StoreError, Submission};
 
-/// How much the threads that write give way. Chosen: a read is short beside a commit, and few wait for its answer.
-pub(in crate::store) const NICE: i32 = 5;
-
 /// What the thread does.
 pub(in crate::store) trait Work: Sized + Send + 'static {
+    /// How much the thread gives way to those that serve.
+    const NICE: i32;
+
     /// Makes submissions in one transaction.
     fn commit(&mut self, submissions: &[Submission]) -> Result<Vec<Result<(), Refusal>>, StoreError>;
 
@@ -94,7 +94,7 @@ pub(in crate::store) struct Writer {
 }
 
 impl Writer {
-    pub(in crate::store) fn start(work: impl Work) -> Result<Self, StoreError> {
+    pub(in crate::store) fn start<W: Work>(work: W) -> Result<Self, StoreError> {
         // Unbounded, but never long: a commit waits for the one before it, and other changes are counted before they
         // are sent.
         let (jobs, queue) = mpsc::channel();
@@ -103,7 +103,7 @@ impl Writer {
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || {
-                give_way(NICE);
+                give_way(W::NICE);
                 run(work, &queue, &made);
             })
             .map_err(|error| StoreError::Other(error.into()))?;

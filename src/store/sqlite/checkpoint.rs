@@ -12,13 +12,12 @@ use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 
-use super::PAGE_BYTES;
 use super::errors::from_rusqlite;
 use super::writer::connect;
+use super::{PAGE_BYTES, WRITES_NICE};
 use crate::priority::give_way;
 use crate::store::StoreError;
 use crate::store::StoreOptions;
-use crate::store::sql::NICE;
 
 /// The part of its largest size at which a checkpoint of the journal begins. Chosen: there is time for it while the
 /// journal grows on.
@@ -58,7 +57,7 @@ impl Checkpoints {
         let almost = Arc::new(AtomicBool::new(false));
         let done = Arc::clone(&almost);
         let work = move || {
-            give_way(NICE);
+            give_way(WRITES_NICE);
             while woken.recv().is_ok() {
                 copy_most(&connection);
                 done.store(true, Ordering::Release);

@@ -11,7 +11,7 @@ use super::errors::from_rusqlite;
 use super::files::Files;
 use super::reset::Blank;
 use super::sweep::Sweep;
-use super::{BUSY, PAGE_BYTES};
+use super::{BUSY, PAGE_BYTES, WRITES_NICE};
 use crate::clock::Clock;
 use crate::cost::Prices;
 use crate::store::StoreOptions;
@@ -77,6 +77,8 @@ impl FileWork {
 }
 
 impl Work for FileWork {
+    const NICE: i32 = WRITES_NICE;
+
     fn commit(&mut self, submissions: &[Submission]) -> Result<Vec<Result<(), Refusal>>, StoreError> {
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(from_rusqlite)?;

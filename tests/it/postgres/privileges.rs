@@ -65,8 +65,8 @@ async fn a_role_with_one_schema_is_enough() {
 async fn as_many_connections_as_are_documented_are_enough() {
     let cluster = Cluster::start(false, &[]);
     let home = home(&cluster);
-    // Two that read, two that write, and one to spare.
-    cluster.administer("limits", "ALTER ROLE limited CONNECTION LIMIT 5");
+    // Two that read, four that write, and one to spare.
+    cluster.administer("limits", "ALTER ROLE limited CONNECTION LIMIT 7");
     let process = Process::start(home.folder(), &["--database", &home.url(), "--readers", "2"]);
     let kept = Arc::new(process.api.create(&span(&fresh_id())).await);
     let mut sending = JoinSet::new();
