@@ -70,6 +70,13 @@ pub(crate) async fn number(database: &Database, sql: &str) -> Result<i64, Failur
     Ok(sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await?)
 }
 
+/// Has PostgreSQL learn what is in its tables now, as it does by itself within a minute.
+pub(crate) async fn analyze(database: &Database) -> Result<(), Failure> {
+    let mut connection = PgConnection::connect(&database.url()).await?;
+    sqlx::raw_sql("ANALYZE").execute(&mut connection).await?;
+    Ok(())
+}
+
 /// Fails unless all of these spans are stored.
 pub(crate) async fn verify(database: &Database, acknowledged: &[Uuid]) -> Result<(), Failure> {
     let mut connection = PgConnection::connect(&database.url()).await?;

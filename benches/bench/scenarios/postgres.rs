@@ -220,6 +220,7 @@ async fn grow(options: &Options, postgres: &Postgres) -> Result<Vec<Figure>, Fai
             ("99.9 % of the batches took no longer than".to_owned(), "ms", quantiles(&took)[2]),
             ("database".to_owned(), "MiB", mib(size)),
         ];
+        postgres::analyze(&database).await?;
         let (span, trace, cursor) = some_ids(options, &templates, sent);
         let from = START + u64::try_from(sent - sent / 10)? * step;
         for (question, request) in questions(span, trace, cursor, from) {
