@@ -40,7 +40,7 @@ impl Unsent {
         how: How,
     ) -> Result<(), StoreError> {
         self.tables.push(table);
-        self.texts.push(writing(verb, table, columns, how.spelled(columns, rows.len(), self.places)));
+        self.texts.push(writing(verb, table, columns, &how.spelled(columns, rows.len(), self.places)));
         self.places += how.add(&mut self.arguments, columns, rows)?;
         Ok(())
     }
@@ -123,7 +123,7 @@ impl How {
 }
 
 /// What writes rows.
-fn writing(verb: Verb, table: &str, columns: &[Column], rows: String) -> String {
+fn writing(verb: Verb, table: &str, columns: &[Column], rows: &str) -> String {
     let names = list(columns, ", ", |_, column| column.name.to_owned());
     let rows = format!("{rows} v({names})");
     let equal = |columns: &[Column]| list(columns, " AND ", |_, column| format!("{table}.{0} = v.{0}", column.name));
