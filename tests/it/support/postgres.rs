@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use reqwest::Url;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -85,8 +86,12 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
-/// How often something is tried, as a migration is, while a server that works holds what it needs.
-const TRIES: usize = 10;
+/// How often something is tried, as a migration is, while a server that works holds what it needs, or PostgreSQL's own
+/// upkeep is in a database that is to go.
+const TRIES: usize = 500;
+
+/// After how long.
+const PAUSE: Duration = Duration::from_millis(20);
 
 #[track_caller]
 fn run(url: &Url, sql: &str) {
@@ -97,7 +102,7 @@ fn run(url: &Url, sql: &str) {
     };
     let is_held = |error: &sqlx::Error| {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        matches!(code.as_deref(), Some("55P03" | "40P01"))
+        matches!(code.as_deref(), Some("55P03" | "40P01" | "42501"))
     };
     let done = sync(async || {
         let mut done = once().await;
@@ -105,6 +110,7 @@ fn run(url: &Url, sql: &str) {
             if !done.as_ref().is_err_and(is_held) {
                 break;
             }
+            tokio::time::sleep(PAUSE).await;
             done = once().await;
         }
         done
