@@ -1,11 +1,11 @@
 //! Conditions in SQL. Everything a client sends becomes a bound parameter; the text is ours alone.
 
-use super::postgres::text::rough;
 use super::query::{Kind, Order, Query, SortField};
 use super::sql::{Dialect, Param, Pattern};
 use super::tables::Table;
 use crate::filter::{Absent, Filter, Kind as FieldKind, Wanted};
 use crate::json_path::JsonPath;
+use crate::like::rough;
 use crate::model::{Id, Operator};
 
 /// A bound parameter.

@@ -45,8 +45,8 @@ impl Unsent {
         Ok(())
     }
 
-    /// One statement, with its arguments. The first write is done first, and the others, which nothing reads from, behind
-    /// it, the last of them first.
+    /// One statement, with its arguments. PostgreSQL does the statement itself first and then what stands before it, the
+    /// last of that first, as nothing reads from it: so they are done in the order in which they were added.
     pub(super) fn statement(self) -> (String, PgArguments) {
         let mut text = String::new();
         for (at, other) in self.texts.iter().enumerate().skip(1).rev() {
