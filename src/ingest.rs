@@ -32,10 +32,10 @@ pub struct IngestLimits {
           value_parser = clap::value_parser!(u64).range(1..))]
     pub queue_millis_max: u64,
     /// Spans after which a commit takes no further request in.
-    #[arg(long, env = "SPANDREL_COMMIT_ROWS_MAX", default_value_t = 10_000, value_name = "SPANS")]
+    #[arg(long, env = "SPANDREL_COMMIT_ROWS_MAX", default_value_t = 2_000, value_name = "SPANS")]
     pub commit_rows_max: usize,
     /// Bytes of spans after which a commit takes no further request in.
-    #[arg(long, env = "SPANDREL_COMMIT_BYTES_MAX", default_value_t = 32 << 20, value_name = "BYTES")]
+    #[arg(long, env = "SPANDREL_COMMIT_BYTES_MAX", default_value_t = 8 << 20, value_name = "BYTES")]
     pub commit_bytes_max: usize,
 }
 
@@ -82,7 +82,11 @@ const GATHER_MAX: Duration = Duration::from_millis(1);
 type Answer = Result<(), SubmitError>;
 
 /// Those of a commit, with whom they go to.
-type Answers = Vec<(oneshot::Sender<Answer>, Answer)>;
+struct Answers {
+    to: Vec<(oneshot::Sender<Answer>, Answer)>,
+    /// What they are about: to let go of thousands of spans takes as long as to write some.
+    submissions: Vec<Submission>,
+}
 
 struct Waiting {
     submission: Submission,
@@ -324,10 +328,12 @@ async fn run(shared: Arc<Shared>, mut answered: mpsc::UnboundedReceiver<Answers>
         tokio::select! {
             biased;
             Some(answers) = answered.recv() => {
-                for (reply, answer) in answers {
+                for (reply, answer) in answers.to {
                     // A client that has left is no reason to stop.
                     let _ = reply.send(answer);
                 }
+                // After those who were answered.
+                tokio::spawn(async move { drop(answers.submissions) });
             }
             () = closing.cancelled(), if !closed => shared.queue().closed = true,
             () = std::future::ready(()), if closed && is_idle => return,
@@ -477,7 +483,7 @@ fn commit(shared: &Shared, group: Vec<Waiting>, at_once: usize, make: Make<'_>) 
     shared.release(rows, bytes);
     shared.commits.send_replace(());
     // Sent on by a task: this thread gives way to those that it would wake one by one.
-    let _ = shared.answers.send(replies.into_iter().zip(answers).collect());
+    let _ = shared.answers.send(Answers { to: replies.into_iter().zip(answers).collect(), submissions });
 }
 
 fn failed(error: &StoreError, shared: &Shared) -> SubmitError {

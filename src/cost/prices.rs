@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use bigdecimal::BigDecimal;
+use memchr::memmem::Finder;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -212,6 +214,8 @@ impl Prices {
     }
 }
 
+static MEMBER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"total_cost\""));
+
 /// The cost that metadata states: `{"cost": {"total_cost": 0.1, "currency": "USD"}}`.
 fn stated_in(metadata: &str) -> Option<BigDecimal> {
     #[derive(Deserialize)]
@@ -224,7 +228,7 @@ fn stated_in(metadata: &str) -> Option<BigDecimal> {
         total_cost: Option<Decimal>,
     }
     // Most metadata has no such member: no need to read it.
-    memchr::memmem::find(metadata.as_bytes(), b"\"total_cost\"")?;
+    MEMBER.find(metadata.as_bytes())?;
     let cost = serde_json::from_str::<Metadata>(metadata).ok()?.cost?;
     if cost.currency.as_deref() == Some("USD") { cost.total_cost.map(|total| total.exact()) } else { None }
 }

@@ -5,12 +5,13 @@
 //! writes the rows that [`Commit::outcome`] lists. Nothing here knows of a database, and nothing about refusals is
 //! decided anywhere else.
 
+mod rows;
 mod threads;
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use self::rows::Rows;
 use self::threads::{Place, Threads};
 use super::sums::{Share, Sums};
 use super::{Caller, Change, ContentHash, DEFAULT_PROJECT, NewAttachment, Refusal, Submission};
@@ -40,9 +41,6 @@ struct Slot<F, B> {
 impl<F, B> Slot<F, B> {
     const ABSENT: Self = Self { key: None, before: None, row: None };
 }
-
-/// Rows that a commit touches.
-type Rows<F, B> = HashMap<Key, Slot<F, B>>;
 
 /// A row to be written.
 #[derive(Debug)]
@@ -276,22 +274,28 @@ impl Wanted {
 }
 
 impl Commit {
-    /// Takes up a span that may be touched, as it is stored.
+    /// Makes room for so many spans and traces.
+    pub(super) fn expect(&mut self, spans: usize, traces: usize) {
+        self.spans.reserve(spans);
+        self.traces.reserve(traces);
+    }
+
+    /// Takes up a span that may be touched, as it is stored; each once.
     pub(super) fn know_span(&mut self, span: Key, stored: Option<(i64, Row<SpanFields>)>) {
         let slot = match stored {
             Some((key, row)) => Slot { key: Some(key), before: Share::of(&row).map(Share::kept), row: Some(row) },
             None => Slot::ABSENT,
         };
-        self.spans.insert(span, slot);
+        self.spans.know(span, slot);
     }
 
-    /// Takes up a trace that may be touched, as it is stored.
+    /// Takes up a trace that may be touched, as it is stored; each once.
     pub(super) fn know_trace(&mut self, trace: Key, stored: Option<(i64, Row<TraceFields>)>) {
         let slot = match stored {
             Some((key, row)) => Slot { key: Some(key), before: Place::of(&row), row: Some(row) },
             None => Slot::ABSENT,
         };
-        self.traces.insert(trace, slot);
+        self.traces.know(trace, slot);
     }
 
     /// Takes up an existing project.
@@ -311,6 +315,8 @@ impl Commit {
 
     /// Makes the submissions, in order; `now` is when they arrived.
     pub(super) fn apply(&mut self, submissions: &[Submission], now: i64) -> Vec<Result<(), Refusal>> {
+        self.spans.put_in_order();
+        self.traces.put_in_order();
         submissions.iter().map(|Submission { caller, change }| self.apply_one(caller, change, now)).collect()
     }
 
@@ -505,7 +511,7 @@ impl Commit {
             SpanField::METADATA,
             SpanField::TOTAL_ESTIMATED_COST,
         ]);
-        for row in self.spans.values_mut().filter_map(|slot| slot.row.as_mut()) {
+        for row in self.spans.iter_mut().filter_map(|(_, slot)| slot.row.as_mut()) {
             if row.changed.common(DECIDES).is_empty() {
                 continue;
             }
@@ -541,9 +547,9 @@ impl Commit {
                 *project = Some(*key);
             }
         };
-        let spans = self.spans.values_mut().filter_map(|slot| slot.row.as_mut());
+        let spans = self.spans.iter_mut().filter_map(|(_, slot)| slot.row.as_mut());
         spans.for_each(|row| settle(&mut row.fields.project));
-        let traces = self.traces.values_mut().filter_map(|slot| slot.row.as_mut());
+        let traces = self.traces.iter_mut().filter_map(|(_, slot)| slot.row.as_mut());
         traces.for_each(|row| settle(&mut row.fields.project));
         self.threads.settle(&real);
         for effect in &mut self.effects {
@@ -567,6 +573,8 @@ impl Commit {
     /// What is to be written.
     pub(super) fn outcome(self) -> Outcome {
         let mut outcome = Outcome::default();
+        outcome.spans.reserve_exact(self.spans.len());
+        outcome.traces.reserve_exact(self.traces.len());
         for (id, Slot { key, before, row }) in self.spans {
             let after = row.as_ref().and_then(Share::of);
             if before != after {
@@ -597,8 +605,6 @@ impl Commit {
             outcome.traces.push(Changed { id, key, row });
         }
         outcome.threads = self.threads.into_touched();
-        outcome.spans.sort_unstable_by(|left, right| left.id.cmp(&right.id));
-        outcome.traces.sort_unstable_by(|left, right| left.id.cmp(&right.id));
         outcome
     }
 }
@@ -667,10 +673,7 @@ fn write_single<F: Traced, B>(
 }
 
 fn write<F: Traced, B>(rows: &mut Rows<F, B>, projects: &mut Projects, caller: &Caller, written: &Write<F>, now: i64) {
-    let slot = match rows.entry((Arc::clone(&caller.workspace), written.id)) {
-        Entry::Occupied(slot) => slot.into_mut(),
-        Entry::Vacant(slot) => slot.insert(Slot::ABSENT),
-    };
+    let slot = rows.or_absent(&(Arc::clone(&caller.workspace), written.id));
     let old = slot.row.take();
     let mut record = written.record.clone();
     match &written.project {

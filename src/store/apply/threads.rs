@@ -153,7 +153,7 @@ impl Commit {
         let stored = |thread_id: &String| self.threads.traces.get(&(project, thread_id.clone())).copied();
         let mut traces: HashMap<&str, i64> =
             thread_ids.iter().map(|id| (id.as_str(), stored(id).unwrap_or_default())).collect();
-        for slot in self.traces.values() {
+        for (_, slot) in self.traces.iter() {
             let after = slot.row.as_ref().and_then(Place::of);
             for (place, change) in [(slot.before.as_ref(), -1), (after.as_ref(), 1)] {
                 let Some(Place { project: its, thread_id: Some(thread_id) }) = place else { continue };
@@ -200,14 +200,13 @@ impl Commit {
         let Some(project) = self.projects.find(&caller.workspace, project) else { return };
         let wanted: HashSet<&str> = thread_ids.iter().map(String::as_str).collect();
         let mut traces: Vec<Key> = Vec::new();
-        for (trace, slot) in &self.traces {
+        for (trace, slot) in self.traces.iter() {
             let place = slot.row.as_ref().and_then(Place::of);
             let Some(Place { project: its, thread_id: Some(thread_id) }) = place else { continue };
             if its == project && wanted.contains(thread_id.as_str()) {
                 traces.push(trace.clone());
             }
         }
-        traces.sort_unstable();
         for trace in traces {
             self.delete_trace(trace);
         }

@@ -34,6 +34,7 @@ pub(in crate::store) fn load<C: Connection>(
     }
     let unknown = projects(connection, &wanted, workspaces, &mut commit)?;
     let of_threads = threads(connection, &wanted, workspaces, &mut commit)?;
+    commit.expect(wanted.spans.len(), wanted.traces.len() + of_threads.len());
     let payloads = C::DIALECT.payloads(&SPANS, "s", "p");
     let sql = format!(
         "SELECT s.id, s.key, CASE WHEN NOT (1 = 1{NOT_PURGED}) THEN {WITH_TRACE} WHEN {DELETED} THEN 1 ELSE 0 END, \
