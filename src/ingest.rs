@@ -1,9 +1,10 @@
 //! Group commit: concurrent writes share a transaction, and each is answered after its commit.
 //!
 //! What is to be written waits in a bounded queue. The store turns to it when it can make a commit, and takes what has
-//! come until then as one transaction. A store that can do so makes several at once. A lone write commits at once, and
-//! the busier the server, the larger the groups: who was just answered is waited for, a moment, if the others of the
-//! group before are there. If a group fails for a reason of its own, its members are tried one by one, so that a failing
+//! come until then as one transaction. A lone write commits at once, and the busier the server, the larger the groups. A
+//! store that can do so makes several at once; there, who was just answered is waited for, a moment, if the others of the
+//! group before are there. Where one thread makes all commits it waits for nobody: what it is not told of yet is read and
+//! checked meanwhile. If a group fails for a reason of its own, its members are tried one by one, so that a failing
 //! one spoils only itself.
 
 use std::collections::VecDeque;
@@ -430,7 +431,8 @@ impl Pending for Turn {
         let took = begun.elapsed();
         let mut queue = shared.queue();
         queue.expected = members + queue.waiting.len();
-        queue.gather_until = Some(begun + took + (took / 2).min(GATHER_MAX));
+        let gathers = shared.store.commits_at_once() > 1;
+        queue.gather_until = gathers.then(|| begun + took + (took / 2).min(GATHER_MAX));
         if queue.waiting.is_empty() {
             self.is_over = true;
             shared.end_turn(&mut queue);

@@ -66,6 +66,10 @@ const ANY_RATIO_BYTES: usize = 32 << 20;
 /// Bodies from this size on are unpacked and parsed beside the threads that serve everyone. Chosen: about a millisecond.
 const ASIDE_BYTES: usize = 256 << 10;
 
+/// For how much of a body room is made before it comes, so that it need not be moved: memory that is not written to is
+/// taken from nobody.
+const ROOM_BYTES_MAX: usize = 4 << 20;
+
 /// How much of a refused body is read and thrown away, so that its sender sees the answer and not a broken connection.
 const DRAIN_BYTES_MAX: usize = 64 << 20;
 
@@ -221,7 +225,8 @@ async fn collect(headers: &HeaderMap, body: &mut Body, state: &AppState) -> Resu
     check_media_type(headers, body)?;
     let gzip = is_gzip(headers)?;
     let limits = state.limits.body;
-    let mut bytes = Vec::new();
+    let size = http_body::Body::size_hint(body).exact().and_then(|size| usize::try_from(size).ok());
+    let mut bytes = Vec::with_capacity(size.unwrap_or_default().min(ROOM_BYTES_MAX));
     let mut memory = reserve(state, UNIT_BYTES)?;
     let reading = async {
         while let Some(frame) = body.frame().await {

@@ -24,7 +24,8 @@ const FRACTION_DIGITS: i64 = 12;
 /// Prices by provider and model.
 #[derive(Debug, Default)]
 pub struct Prices {
-    by_provider: HashMap<&'static str, HashMap<String, Price>>,
+    /// Boxed: a table has room for twice as many as are in it.
+    by_provider: HashMap<&'static str, HashMap<String, Box<Price>>>,
 }
 
 /// Prices that cannot be read.
@@ -167,7 +168,7 @@ impl Prices {
                 error,
             })?;
             let name = model.split_once('/').map_or(model.as_str(), |(_, name)| name).to_owned();
-            prices.by_provider.entry(provider).or_default().insert(name, price);
+            prices.by_provider.entry(provider).or_default().insert(name, Box::new(price));
         }
         if prices.is_empty() {
             return Err(PricesError::Unused { path: path.to_owned() });
@@ -210,7 +211,9 @@ impl Prices {
             return None;
         }
         let models = self.by_provider.get(lookup_provider(provider))?;
-        models.get(as_named(model)).or_else(|| candidates(model).into_iter().find_map(|name| models.get(&name)))
+        let found =
+            models.get(as_named(model)).or_else(|| candidates(model).into_iter().find_map(|name| models.get(&name)));
+        found.map(Box::as_ref)
     }
 }
 
