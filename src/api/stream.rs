@@ -1,5 +1,5 @@
-//! Many spans, traces or threads in one answer, read in pieces: no more of them is in memory than a client is about to take, and no read
-//! is open while it takes its time.
+//! Many spans, traces or threads in one answer, read in pieces: no more of them is in memory than a client is about to
+//! take, and no read is open while it takes its time.
 
 use std::io;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, header};
 use serde::Serialize;
 use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, yield_now};
 
 use super::paging::Page;
 use super::query::no_project;
@@ -177,6 +178,19 @@ impl Listed for ThreadView {
     }
 }
 
+/// Some that were read, and of how many keys.
+type Read<L> = (Vec<<L as Listed>::Shown>, usize);
+
+/// The next ones.
+enum Next<L: Listed> {
+    /// They are read when they are asked for.
+    Unread,
+    /// They are being read.
+    Coming(JoinHandle<Result<Read<L>, StoreError>>),
+    /// They are there.
+    Here(Read<L>),
+}
+
 struct Pieces<L: Listed> {
     state: AppState,
     keys: Arc<[Handle]>,
@@ -184,8 +198,7 @@ struct Pieces<L: Listed> {
     first: bool,
     view: L,
     framing: Framing,
-    /// What was read already of the next piece, and of how many keys.
-    read: Option<(Vec<L::Shown>, usize)>,
+    next: Next<L>,
 }
 
 impl<L: Listed> Pieces<L> {
@@ -193,18 +206,36 @@ impl<L: Listed> Pieces<L> {
         self.at >= self.keys.len()
     }
 
-    /// The next piece, ended if it is the last.
+    /// Reads the next.
+    fn read(&self) -> impl Future<Output = Result<Read<L>, StoreError>> + Send + 'static {
+        let (store, view, keys, at) =
+            (Arc::clone(&self.state.store), self.view.clone(), Arc::clone(&self.keys), self.at);
+        async move { view.read(&*store, keys, at, PIECE_BYTES).await }
+    }
+
+    /// Has the next be read from now on: by a task, which goes on whether or not anybody waits for it.
+    async fn begin(&mut self) {
+        self.next = Next::Coming(tokio::spawn(self.read()));
+        // It begins before this one goes on.
+        yield_now().await;
+    }
+
+    /// The next piece, ended if it is the last. What comes after it is read while it is written.
     async fn next(&mut self) -> Result<Vec<u8>, ApiError> {
         let mut piece = Vec::new();
         if self.at == 0 {
             piece.extend_from_slice(self.framing.before().as_bytes());
         }
         if !self.done() {
-            let (shown, looked_at) = match self.read.take() {
-                Some(read) => read,
-                None => self.view.read(&*self.state.store, Arc::clone(&self.keys), self.at, PIECE_BYTES).await?,
+            let (shown, looked_at) = match std::mem::replace(&mut self.next, Next::Unread) {
+                Next::Unread => self.read().await?,
+                Next::Coming(reading) => reading.await.map_err(|_| ApiError::Internal)??,
+                Next::Here(read) => read,
             };
             self.at += looked_at.max(1);
+            if !self.done() {
+                self.begin().await;
+            }
             let (before, number) = (piece.len(), shown.len());
             for (at, shown) in shown.into_iter().enumerate() {
                 self.framing.push(&shown, self.first, &mut piece)?;
@@ -231,17 +262,18 @@ async fn body<L: Listed>(mut pieces: Pieces<L>) -> Result<Body, ApiError> {
     }
     let (sender, receiver) = mpsc::channel::<Result<Bytes, io::Error>>(1);
     tokio::spawn(async move {
-        let mut piece = Ok(first);
-        loop {
-            let (part, more) = match piece {
-                Ok(piece) => (Ok(Bytes::from(piece)), !pieces.done()),
-                Err(error) => (failed(&pieces.framing, &error), false),
+        let mut piece = Some(Ok(first));
+        // Fails once the connection has ended: a client that takes nothing is cut off there.
+        while let Ok(room) = sender.reserve().await {
+            let next = match piece.take() {
+                Some(first) => first,
+                None => pieces.next().await,
             };
-            // Fails once the connection has ended: a client that takes nothing is cut off there.
-            if sender.send(part).await.is_err() || !more {
+            let more = next.is_ok() && !pieces.done();
+            room.send(next.map(Bytes::from).or_else(|error| failed(&pieces.framing, &error)));
+            if !more {
                 return;
             }
-            piece = pieces.next().await;
         }
     });
     Ok(Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(receiver)))
@@ -277,8 +309,8 @@ pub(super) async fn page<L: Listed>(
         before: format!(r#"{{"page":{number},"size":{},"total":{total},"content":["#, keys.len()),
         after: format!(r#"],"sortableBy":{sortable},"sortable_by":{sortable}}}"#),
     };
-    let read = Some((first, looked_at));
-    let pieces = Pieces { state, keys: keys.into(), at: 0, first: true, view, framing, read };
+    let next = Next::Here((first, looked_at));
+    let pieces = Pieces { state, keys: keys.into(), at: 0, first: true, view, framing, next };
     Ok(([(header::CONTENT_TYPE, "application/json")], body(pieces).await?))
 }
 
@@ -295,6 +327,6 @@ pub(super) async fn lines<L: Listed>(
     let limit = limit.map_or(SearchLimit::DEFAULT, |limit| limit.0);
     let keys = state.store.find(query, Order::ById, u64::from(limit.unsigned_abs()), 0).await?;
     let framing = Framing::Lines;
-    let body = body(Pieces { state, keys: keys.into(), at: 0, first: true, view, framing, read: None }).await?;
+    let body = body(Pieces { state, keys: keys.into(), at: 0, first: true, view, framing, next: Next::Unread }).await?;
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], body))
 }
