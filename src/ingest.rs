@@ -7,8 +7,9 @@
 //! checked meanwhile. If a group fails for a reason of its own, its members are tried one by one, so that a failing
 //! one spoils only itself.
 
+mod room;
+
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,9 @@ use clap::Args;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+pub use room::OnItsWay;
+use room::Room;
 
 use crate::store::{Caller, Make, Manage, ManageRefusal, Pending, Refusal, Store, StoreError, Submission};
 
@@ -71,9 +75,6 @@ const RETRY: Duration = Duration::from_secs(1);
 /// What clients are told to wait while the store cannot be written: the SDK's own checks come every 10 s.
 const RETRY_SECONDS: u64 = 5;
 
-/// Rows a second that clients are told to wait by, before any commit was timed. Chosen: slower than any disk seen.
-const ROWS_A_SECOND: u64 = 1_000;
-
 /// Rows from which on a commit tells what pace there is: smaller ones mostly wait for the disk, whatever their size.
 const TIMED_ROWS_MIN: usize = 256;
 
@@ -112,22 +113,21 @@ struct Queue {
     gather_until: Option<Instant>,
     /// Whether they are being waited for.
     gathers: bool,
+    /// Since the end of the last commit, if there has been something to do ever since.
+    busy_since: Option<Instant>,
 }
 
 /// What clients of the queue and those who make commits both see.
 struct Shared {
     store: Arc<dyn Store>,
     limits: IngestLimits,
+    room: Arc<Room>,
     queue: Mutex<Queue>,
     /// Told when as many are there as were expected.
     gathered: Condvar,
     /// Told when no commit is made any more.
     idle: Notify,
     answers: mpsc::UnboundedSender<Answers>,
-    rows: AtomicUsize,
-    bytes: AtomicUsize,
-    /// By commits that are large enough to tell; 0 before there was any.
-    rows_a_second: AtomicU64,
     trouble: watch::Sender<Option<&'static str>>,
     commits: watch::Sender<()>,
 }
@@ -146,13 +146,11 @@ impl Ingest {
         let shared = Arc::new(Shared {
             store,
             limits,
+            room: Arc::new(Room::new(limits)),
             queue: Mutex::default(),
             gathered: Condvar::new(),
             idle: Notify::new(),
             answers,
-            rows: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
-            rows_a_second: AtomicU64::new(0),
             trouble: watch::Sender::new(None),
             commits: watch::Sender::new(()),
         });
@@ -169,7 +167,7 @@ impl Ingest {
         self.make_room(rows, bytes)?;
         let (reply, answer) = oneshot::channel();
         if !self.0.take_up(Waiting { submission, rows, bytes, reply }) {
-            self.0.release(rows, bytes);
+            self.0.room.give_back(rows, bytes);
             return Err(SubmitError::ShuttingDown);
         }
         answer.await.unwrap_or(Err(SubmitError::ShuttingDown))
@@ -188,7 +186,7 @@ impl Ingest {
         let task = tokio::spawn(async move {
             let outcome = shared.store.manage(caller, change).await.map_err(|error| failed(&error, &shared));
             shared.commits.send_replace(());
-            shared.release(1, bytes);
+            shared.room.give_back(1, bytes);
             outcome
         });
         task.await.unwrap_or(Err(SubmitError::Failed))
@@ -217,10 +215,20 @@ impl Ingest {
     /// Why not.
     pub fn check_room(&self) -> Result<(), SubmitError> {
         self.check_taken()?;
-        if self.0.is_full() {
-            return Err(SubmitError::Full { seconds: self.0.seconds_to_wait() });
+        if self.0.room.is_full() {
+            return Err(self.0.full());
         }
         Ok(())
+    }
+
+    /// Lets in a body of so many bytes, which is to be read, parsed and submitted, if there will be room for it.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn let_in(&self, bytes: usize) -> Result<OnItsWay, SubmitError> {
+        self.check_taken()?;
+        let let_in = self.0.room.let_in(bytes);
+        let_in.ok_or_else(|| self.0.full())
     }
 
     /// Whether writes are taken at all.
@@ -237,8 +245,8 @@ impl Ingest {
     /// Takes room in the queue, if writes are taken.
     fn make_room(&self, rows: usize, bytes: usize) -> Result<(), SubmitError> {
         self.check_taken()?;
-        if !self.0.reserve(rows, bytes) {
-            return Err(SubmitError::Full { seconds: self.0.seconds_to_wait() });
+        if !self.0.room.take(rows, bytes) {
+            return Err(self.0.full());
         }
         Ok(())
     }
@@ -251,56 +259,8 @@ impl Ingest {
 }
 
 impl Shared {
-    /// Takes room in the queue. One submission larger than all of it is let in when the queue is empty.
-    fn reserve(&self, rows: usize, bytes: usize) -> bool {
-        let rows_before = self.rows.fetch_add(rows, Ordering::AcqRel);
-        let bytes_before = self.bytes.fetch_add(bytes, Ordering::AcqRel);
-        let fits = rows_before + rows <= self.rows_max() && bytes_before + bytes <= self.limits.queue_bytes_max;
-        if !fits && rows_before > 0 {
-            self.release(rows, bytes);
-            return false;
-        }
-        true
-    }
-
-    /// How many rows may wait: after an overload, all is well again as soon as they are stored.
-    fn rows_max(&self) -> usize {
-        let pace = self.rows_a_second.load(Ordering::Acquire);
-        let in_time = usize::try_from(pace.saturating_mul(self.limits.queue_millis_max) / 1_000).unwrap_or(usize::MAX);
-        if pace == 0 { self.limits.queue_rows_max } else { self.limits.queue_rows_max.min(in_time.max(1)) }
-    }
-
-    fn is_full(&self) -> bool {
-        self.rows.load(Ordering::Acquire) >= self.rows_max()
-            || self.bytes.load(Ordering::Acquire) >= self.limits.queue_bytes_max
-    }
-
-    fn release(&self, rows: usize, bytes: usize) {
-        self.rows.fetch_sub(rows, Ordering::AcqRel);
-        self.bytes.fetch_sub(bytes, Ordering::AcqRel);
-    }
-
-    /// When what waits now will have been stored, by the pace of the last commits.
-    fn seconds_to_wait(&self) -> u64 {
-        let rows = u64::try_from(self.rows.load(Ordering::Acquire)).unwrap_or(u64::MAX);
-        let pace = match self.rows_a_second.load(Ordering::Acquire) {
-            0 => ROWS_A_SECOND,
-            pace => pace,
-        };
-        rows.div_ceil(pace).clamp(1, 60)
-    }
-
-    /// Learns the pace from a commit, as long as which the others took that were made beside it.
-    fn timed(&self, rows: usize, at_once: usize, took: Duration) {
-        if rows < TIMED_ROWS_MIN {
-            return;
-        }
-        let rows = u64::try_from(rows * at_once).unwrap_or(u64::MAX);
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
-        let pace = rows.saturating_mul(1_000_000) / micros;
-        let before = self.rows_a_second.load(Ordering::Acquire);
-        let pace = if before == 0 { pace } else { (before * 7 + pace) / 8 };
-        self.rows_a_second.store(pace.max(1), Ordering::Release);
+    fn full(&self) -> SubmitError {
+        SubmitError::Full { seconds: self.room.seconds_to_wait() }
     }
 
     fn set_trouble(&self, trouble: Option<&'static str>) {
@@ -423,13 +383,24 @@ impl Pending for Turn {
         let shared = Arc::clone(&self.shared);
         let (group, at_once) = shared.next_group();
         let members = group.len();
+        let (rows, bytes) = group.iter().fold((0, 0), |sum, waiting| (sum.0 + waiting.rows, sum.1 + waiting.bytes));
         let begun = Instant::now();
         // Another turn may have taken all.
         if !group.is_empty() {
-            commit(&shared, group, at_once, make);
+            commit(&shared, group, make);
         }
-        let took = begun.elapsed();
+        let ended = Instant::now();
+        let took = ended - begun;
         let mut queue = shared.queue();
+        if rows >= TIMED_ROWS_MIN {
+            // Where there was always something to do, all that is done for it is part of what it takes.
+            let took = queue
+                .busy_since
+                .map_or(took / u32::try_from(at_once).unwrap_or(1), |since| ended.saturating_duration_since(since));
+            shared.room.learn(rows, bytes, took);
+        }
+        let is_busy = !queue.waiting.is_empty() || shared.room.has_arrivals();
+        queue.busy_since = is_busy.then_some(ended);
         queue.expected = members + queue.waiting.len();
         let gathers = shared.store.commits_at_once() > 1;
         queue.gather_until = gathers.then(|| begun + took + (took / 2).min(GATHER_MAX));
@@ -457,15 +428,13 @@ impl Drop for Turn {
         drop(queue);
         let error = StoreError::Unavailable { reason: "the writer has stopped", full: false };
         for Waiting { rows, bytes, reply, .. } in waiting {
-            self.shared.release(rows, bytes);
+            self.shared.room.give_back(rows, bytes);
             let _ = reply.send(Err(failed(&error, &self.shared)));
         }
     }
 }
 
-/// Commits a group, as one of so many that are committed at once.
-fn commit(shared: &Shared, group: Vec<Waiting>, at_once: usize, make: Make<'_>) {
-    let begun = Instant::now();
+fn commit(shared: &Shared, group: Vec<Waiting>, make: Make<'_>) {
     let (rows, bytes) = group.iter().fold((0, 0), |sum, waiting| (sum.0 + waiting.rows, sum.1 + waiting.bytes));
     let (submissions, replies): (Vec<_>, Vec<_>) =
         group.into_iter().map(|waiting| (waiting.submission, waiting.reply)).unzip();
@@ -481,8 +450,7 @@ fn commit(shared: &Shared, group: Vec<Waiting>, at_once: usize, make: Make<'_>) 
         }
         Err(error) => vec![Err(failed(&error, shared)); replies.len()],
     };
-    shared.timed(rows, at_once, begun.elapsed());
-    shared.release(rows, bytes);
+    shared.room.give_back(rows, bytes);
     shared.commits.send_replace(());
     // Sent on by a task: this thread gives way to those that it would wake one by one.
     let _ = shared.answers.send(Answers { to: replies.into_iter().zip(answers).collect(), submissions });

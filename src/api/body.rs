@@ -1,6 +1,7 @@
 //! Request bodies: read within bounds, unpacked, and turned into checked values.
 
 use std::io::Read as _;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use validator::Validate;
 use super::problems::{self, VIOLATIONS_TOLD_MAX};
 use crate::app::AppState;
 use crate::error::ApiError;
+use crate::ingest::OnItsWay;
 use crate::model::{
     AuthDetailsHolder, Awaited, BatchDelete, Comment, CompleteMultipartUploadRequest, DeleteAttachmentsRequest,
     DeleteFeedbackScore, DeleteThreadFeedbackScores, DeleteTraceThreads, EnvironmentUpdate, EnvironmentWrite, Fault,
@@ -69,6 +71,9 @@ const ASIDE_BYTES: usize = 256 << 10;
 /// For how much of a body room is made before it comes, so that it need not be moved: memory that is not written to is
 /// taken from nobody.
 const ROOM_BYTES_MAX: usize = 4 << 20;
+
+/// How long room is held in the queue for a body that has not arrived. Chosen: bodies on a fast network are there by then.
+const ROOM_HELD_MAX: Duration = Duration::from_millis(250);
 
 /// How much of a refused body is read and thrown away, so that its sender sees the answer and not a broken connection.
 const DRAIN_BYTES_MAX: usize = 64 << 20;
@@ -150,21 +155,17 @@ pub(super) struct Received {
     gzip: bool,
     /// Its share of the memory for bodies.
     memory: OwnedSemaphorePermit,
+    /// Its share of the room in the queue, until it is parsed.
+    on_its_way: Option<OnItsWay>,
 }
 
 /// Reads a JSON body, unless it was received already.
 pub(super) async fn read<T: RequestBody>(request: Request, state: &AppState) -> Result<Read<T>, ApiError> {
     let (mut parts, body) = request.into_parts();
-    let received = if let Some(received) = parts.extensions.remove::<Arc<Received>>().and_then(Arc::into_inner) {
-        received
-    } else {
-        // What would be refused is not kept while it comes: that takes memory, and time from what is not.
-        if T::RECORDS.is_some()
-            && let Err(error) = state.ingest.check_room()
-        {
-            return Err(refuse(body, error.into()).await);
-        }
-        receive(&parts.headers, body, state).await?
+    let received = match parts.extensions.remove::<Arc<Received>>().and_then(Arc::into_inner) {
+        Some(received) => received,
+        None if T::RECORDS.is_some() => let_in(&parts.headers, body, state).await?,
+        None => receive(&parts.headers, body, state).await?,
     };
     let aside_of = state.clone();
     aside(received.bytes.len(), state, move || {
@@ -175,6 +176,27 @@ pub(super) async fn read<T: RequestBody>(request: Request, state: &AppState) -> 
         parse(received, &aside_of)
     })
     .await
+}
+
+/// Receives a body that is to be stored. What would be refused is not kept while it comes: that takes memory, and time
+/// from what is not. Who is slow takes no room from others meanwhile.
+async fn let_in(headers: &HeaderMap, body: Body, state: &AppState) -> Result<Received, ApiError> {
+    let stated = http_body::Body::size_hint(&body).lower();
+    let mut on_its_way = match state.ingest.let_in(usize::try_from(stated).unwrap_or(usize::MAX)) {
+        Ok(on_its_way) => on_its_way,
+        Err(error) => return Err(refuse(body, error.into()).await),
+    };
+    let mut receiving = pin!(receive(headers, body, state));
+    let mut received = if let Ok(received) = tokio::time::timeout(ROOM_HELD_MAX, &mut receiving).await {
+        received?
+    } else {
+        drop(on_its_way);
+        let received = receiving.await?;
+        on_its_way = state.ingest.let_in(received.len())?;
+        received
+    };
+    received.on_its_way = Some(on_its_way.arrived(received.len()));
+    Ok(received)
 }
 
 /// Does what takes longer the larger the body is.
@@ -243,7 +265,7 @@ async fn collect(headers: &HeaderMap, body: &mut Body, state: &AppState) -> Resu
     tokio::time::timeout(Duration::from_secs(limits.body_seconds_max), reading)
         .await
         .map_err(|_| ApiError::TooSlow)??;
-    Ok(Received { bytes, gzip, memory })
+    Ok(Received { bytes, gzip, memory, on_its_way: None })
 }
 
 fn check_media_type(headers: &HeaderMap, body: &Body) -> Result<(), ApiError> {

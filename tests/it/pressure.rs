@@ -2,7 +2,7 @@
 //! server recovers by itself.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 
 use nix::sys::signal::Signal;
@@ -106,6 +106,31 @@ async fn a_queue_that_is_full_in_bytes_is_told() {
     let writes = ids.iter().map(|id| post(&server.api, SPANS, &body(id))).collect();
     let answers = crowd(&server, writes, 6).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 3);
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_takes_room_for_a_moment_only() {
+    let server = Server::with_flags(&["--queue-bytes-max", "100000"]).await;
+    let mut slow = std::net::TcpStream::connect(server.api.base.trim_start_matches("http://")).unwrap();
+    let id = fresh_id();
+    let body = json!({"id": id, "start_time": "2024-01-15T09:30:00Z", "input": "x".repeat(90_000)}).to_string();
+    let head = format!(
+        "POST {SPANS} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n",
+        body.len()
+    );
+    slow.write_all(head.as_bytes()).unwrap();
+    // There is no room for both.
+    let other = json!({"id": fresh_id(), "start_time": "2024-01-15T09:30:00Z", "input": "x".repeat(90_000)});
+    until(async || (server.api.post(SPANS, &other).await.status == 201).then_some(())).await;
+    let answer = tokio::task::spawn_blocking(move || {
+        slow.write_all(body.as_bytes()).unwrap();
+        let mut answer = String::new();
+        slow.read_to_string(&mut answer).unwrap();
+        answer
+    });
+    let answer = answer.await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
 }
 
 #[tokio::test]

@@ -5,9 +5,9 @@
 //! between two commits.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{self, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
@@ -23,27 +23,46 @@ use crate::store::StoreOptions;
 /// journal grows on.
 const BEGIN_PART: i64 = 4;
 
-/// What may be left to the writer. Chosen: about 10 ms of writing.
+/// What may be left to the writer. Chosen: about what one commit writes, while a round is made that finds little.
 const LEFT_BYTES_MAX: i64 = 8 << 20;
 
 /// After so many rounds it is left to the writer in any case.
 const ROUNDS_MAX: usize = 4;
 
+/// The thread has nothing to do.
+const IDLE: u8 = 0;
+/// It copies.
+const COPYING: u8 = 1;
+/// It has copied all but a little.
+const ALMOST: u8 = 2;
+
 /// The thread that makes checkpoints.
 #[derive(Debug)]
 pub struct Checkpoints {
-    /// Size of the journal from which the writer tries to copy all of it before it goes on.
+    /// Size of the journal from which the writer copies all of it before it goes on.
     bytes_max: i64,
     wake: Option<SyncSender<()>>,
-    /// Whether all but a little is copied.
-    almost: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: AtomicU8,
+    /// Held while pages are copied: who comes meanwhile would be sent away by SQLite.
+    copies: Mutex<()>,
 }
 
 /// Pages of a journal: all, and those that are in the file already.
 struct Pages {
     all: i64,
     copied: i64,
+}
+
+impl Pages {
+    fn bytes(pages: i64) -> i64 {
+        pages * i64::from(PAGE_BYTES)
+    }
 }
 
 impl Checkpoints {
@@ -54,35 +73,38 @@ impl Checkpoints {
     pub fn start(path: &Path, options: StoreOptions) -> Result<Self, StoreError> {
         let connection = connect(path, options).map_err(from_rusqlite)?;
         let (wake, woken) = mpsc::sync_channel(1);
-        let almost = Arc::new(AtomicBool::new(false));
-        let done = Arc::clone(&almost);
+        let shared = Arc::new(Shared::default());
+        let of_thread = Arc::clone(&shared);
         let work = move || {
             give_way(WRITES_NICE);
             while woken.recv().is_ok() {
-                copy_most(&connection);
-                done.store(true, Ordering::Release);
+                of_thread.copy_most(&connection);
+                of_thread.state.store(ALMOST, Ordering::Release);
             }
         };
         let thread = std::thread::Builder::new().name("checkpoints".to_owned()).spawn(work);
         let thread = thread.map_err(|error| StoreError::Other(error.into()))?;
         let bytes_max = i64::try_from(options.journal_bytes_max).unwrap_or(i64::MAX);
-        Ok(Self { bytes_max, wake: Some(wake), almost, thread: Some(thread) })
+        Ok(Self { bytes_max, wake: Some(wake), shared, thread: Some(thread) })
     }
 
     /// To be called by the writer between commits, with its connection.
     pub fn after_commit(&self, connection: &Connection) {
-        let Some(bytes) = told(run(connection, "NOOP")).map(|pages| pages.all * i64::from(PAGE_BYTES)) else { return };
-        if self.almost.swap(false, Ordering::AcqRel) || bytes >= self.bytes_max {
-            told(run(connection, "PASSIVE"));
+        let Some(bytes) = in_journal(connection).map(|pages| Pages::bytes(pages.all)) else { return };
+        let almost = self.shared.state.compare_exchange(ALMOST, IDLE, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if almost || bytes >= self.bytes_max {
+            self.shared.copy(connection);
         } else if bytes >= self.bytes_max / BEGIN_PART {
             self.begin();
         }
     }
 
-    /// Has the thread make one now.
+    /// Has the thread make one now, unless it does.
     pub fn begin(&self) {
-        if let Some(wake) = &self.wake {
-            // It is awake already when there is no room.
+        let idle = self.shared.state.compare_exchange(IDLE, COPYING, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if let Some(wake) = &self.wake
+            && idle
+        {
             let _ = wake.try_send(());
         }
     }
@@ -97,18 +119,31 @@ impl Drop for Checkpoints {
     }
 }
 
+impl Shared {
+    fn copy(&self, connection: &Connection) {
+        let _alone = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
+        copy_now(connection);
+    }
+
+    /// Copies until little is left of what came meanwhile.
+    fn copy_most(&self, connection: &Connection) {
+        for _ in 0..ROUNDS_MAX {
+            self.copy(connection);
+            let Some(pages) = in_journal(connection) else { return };
+            if Pages::bytes(pages.all - pages.copied) <= LEFT_BYTES_MAX {
+                return;
+            }
+        }
+    }
+}
+
 /// Copies what can be copied at once.
 pub(super) fn copy_now(connection: &Connection) {
     told(run(connection, "PASSIVE"));
 }
 
-fn copy_most(connection: &Connection) {
-    for _ in 0..ROUNDS_MAX {
-        let Some(pages) = told(run(connection, "PASSIVE")) else { return };
-        if (pages.all - pages.copied) * i64::from(PAGE_BYTES) <= LEFT_BYTES_MAX {
-            return;
-        }
-    }
+fn in_journal(connection: &Connection) -> Option<Pages> {
+    told(run(connection, "NOOP"))
 }
 
 fn run(connection: &Connection, mode: &str) -> rusqlite::Result<Pages> {
