@@ -32,8 +32,8 @@ pub struct IngestLimits {
     /// Bytes of spans that may wait to be stored; beyond it, writes are answered 429.
     #[arg(long, env = "SPANDREL_QUEUE_BYTES_MAX", default_value_t = 256 << 20, value_name = "BYTES")]
     pub queue_bytes_max: usize,
-    /// Time in which what waits can be stored, by the pace of the last commits; beyond it, writes are answered 429.
-    #[arg(long, env = "SPANDREL_QUEUE_MILLIS_MAX", default_value_t = 700, value_name = "MILLISECONDS",
+    /// Time in which what waits, or is on its way, can be stored, by the pace of the last commits; beyond it, writes are answered 429.
+    #[arg(long, env = "SPANDREL_QUEUE_MILLIS_MAX", default_value_t = 500, value_name = "MILLISECONDS",
           value_parser = clap::value_parser!(u64).range(1..))]
     pub queue_millis_max: u64,
     /// Spans after which a commit takes no further request in.
