@@ -32,7 +32,8 @@ pub struct IngestLimits {
     /// Bytes of spans that may wait to be stored; beyond it, writes are answered 429.
     #[arg(long, env = "SPANDREL_QUEUE_BYTES_MAX", default_value_t = 256 << 20, value_name = "BYTES")]
     pub queue_bytes_max: usize,
-    /// Time in which what waits, or is on its way, can be stored, by the pace of the last commits; beyond it, writes are answered 429.
+    /// Time in which what waits, or is on its way, can be stored, by the pace of the last commits; beyond it, writes are
+    /// answered 429.
     #[arg(long, env = "SPANDREL_QUEUE_MILLIS_MAX", default_value_t = 500, value_name = "MILLISECONDS",
           value_parser = clap::value_parser!(u64).range(1..))]
     pub queue_millis_max: u64,
@@ -77,6 +78,10 @@ const RETRY_SECONDS: u64 = 5;
 
 /// Rows from which on a commit tells what pace there is: smaller ones mostly wait for the disk, whatever their size.
 const TIMED_ROWS_MIN: usize = 256;
+
+/// How many times as long as its commit all that is done for a submission is thought to take at most: a body that takes
+/// long to parse, beside some small ones, tells of no slow pace.
+const WAY_TIMES_MAX: u32 = 4;
 
 /// How long those who were just answered are waited for at most; and no longer than half of the commit before took.
 const GATHER_MAX: Duration = Duration::from_millis(1);
@@ -394,9 +399,10 @@ impl Pending for Turn {
         let mut queue = shared.queue();
         if rows >= TIMED_ROWS_MIN {
             // Where there was always something to do, all that is done for it is part of what it takes.
-            let took = queue
-                .busy_since
-                .map_or(took / u32::try_from(at_once).unwrap_or(1), |since| ended.saturating_duration_since(since));
+            let took = match queue.busy_since {
+                Some(since) => ended.saturating_duration_since(since).min(took * WAY_TIMES_MAX),
+                None => took / u32::try_from(at_once).unwrap_or(1),
+            };
             shared.room.learn(rows, bytes, took);
         }
         let is_busy = !queue.waiting.is_empty() || shared.room.has_arrivals();
